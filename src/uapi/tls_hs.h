@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * tls_hs: TLS server handshakes in the kernel.
+ *
+ * The one source of every constant that crosses the border between user space
+ * and the module. Usable from C, C++ and bindgen.
+ *
+ *	setsockopt(sd, SOL_TCP, TCP_ULP, "tls", sizeof("tls"));
+ *	setsockopt(sd, SOL_TLS, TLS_HS, &ci, sizeof(ci));
+ *	listen(sd, backlog);
+ *	nsd = accept(sd, (struct sockaddr *)&sa, &len);
+ *
+ * accept() stores PF_TLS as the address family of a connection whose handshake
+ * the kernel completed: read() and write() carry plaintext. With any other
+ * family the kernel could not serve the client and nothing of what it sent has
+ * been read: any TLS library can do the handshake.
+ */
+#ifndef _UAPI_TLS_HS_H
+#define _UAPI_TLS_HS_H
+
+#include <linux/types.h>
+
+/* Family in the address that accept() returns, and only there. */
+#define PF_TLS				47
+#define AF_TLS				PF_TLS
+
+/* Socket option, level SOL_TLS, on a TCP socket that is not connected. */
+#define TLS_HS				100
+
+/* tls_hs_crypto_info.versions */
+#define TLS_HS_VERSION_1_2		(1U << 0)
+#define TLS_HS_VERSION_1_3		(1U << 1)
+
+/* tls_hs_crypto_info.tls_12_cipher_suites */
+#define TLS_HS_ECDHE_ECDSA_AES_128_GCM_SHA256		(1U << 0)
+#define TLS_HS_ECDHE_ECDSA_AES_256_GCM_SHA384		(1U << 1)
+#define TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256	(1U << 2)
+
+/* tls_hs_crypto_info.tls_13_ciphersuites */
+#define TLS_HS_AES_128_GCM_SHA256	(1U << 0)
+#define TLS_HS_AES_256_GCM_SHA384	(1U << 1)
+#define TLS_HS_CHACHA20_POLY1305_SHA256	(1U << 2)
+
+/* tls_hs_crypto_info.ecurves */
+#define TLS_HS_SECP256R1		(1U << 0)
+#define TLS_HS_X25519			(1U << 1)
+
+/**
+ * struct tls_hs_crypto_info - what a listening socket serves
+ * @versions: TLS_HS_VERSION_* mask
+ * @tls_12_cipher_suites: mask of suites for TLS 1.2
+ * @tls_13_ciphersuites: mask of suites for TLS 1.3
+ * @ecurves: mask of key exchange groups
+ * @tls_keyring: serial of a keyring that holds one "tls_cert" and one
+ *	"tls_priv" key (one virtual host, the default for every server name), or
+ *	keyrings of that kind, each named after the server name it serves
+ * @flags: must be 0
+ *
+ * A mask of 0 stands for everything the module supports. The structure grows
+ * at its end: a shorter one than the module knows is filled up with zeros, a
+ * longer one is taken if the bytes the module does not know are zero, and
+ * refused with E2BIG otherwise.
+ */
+struct tls_hs_crypto_info {
+	__u32	versions;
+	__u32	tls_12_cipher_suites;
+	__u32	tls_13_ciphersuites;
+	__u32	ecurves;
+	__s32	tls_keyring;
+	__u32	flags;
+};
+
+/* Size of the first published struct tls_hs_crypto_info. */
+#define TLS_HS_CRYPTO_INFO_SIZE_VER0	24
+
+/* Key types, for add_key(2), and the descriptions by which they are found. */
+#define TLS_HS_KEY_TYPE_CERT		"tls_cert"
+#define TLS_HS_KEY_TYPE_PRIV		"tls_priv"
+#define TLS_HS_KEY_DESC_CERT		"tlscrt:"
+#define TLS_HS_KEY_DESC_PRIV		"tlspk:"
+
+#endif /* _UAPI_TLS_HS_H */
