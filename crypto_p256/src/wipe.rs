@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Writes of zeros that the optimiser may not leave out.
+
+#![allow(unsafe_code)]
+
+use core::sync::atomic::{compiler_fence, Ordering};
+
+/// Sets every element to its zero.
+pub fn wipe<T: Zero>(secret: &mut [T]) {
+    for element in secret {
+        // SAFETY: `element` is a valid, aligned, exclusive reference to a `T`.
+        unsafe { core::ptr::write_volatile(element, T::ZERO) };
+    }
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// Plain integers that secrets are made of.
+pub trait Zero: Copy {
+    /// Zero.
+    const ZERO: Self;
+}
+
+impl Zero for u8 {
+    const ZERO: u8 = 0;
+}
+
+impl Zero for u64 {
+    const ZERO: u64 = 0;
+}
+
+/// Words of stack that the deepest operation uses below its entry point, with a margin.
+const STACK_WORDS: usize = 512;
+
+/// Wipes the dead stack below the caller, where the operation that it just called kept its
+/// temporaries. The frames of that operation are gone, so no reference to them can exist: this
+/// takes a frame of its own in their place and writes zeros to it.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    wipe(&mut [0u64; STACK_WORDS]);
+}

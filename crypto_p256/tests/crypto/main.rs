@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Tests of the public interface, each on every path of this machine.
+
+mod differential;
+mod edges;
+mod hmac;
+mod signing;
+mod wycheproof;
+
+use crypto_p256::Cpu;
+
+/// The paths that this machine can run.
+fn paths() -> Vec<Cpu> {
+    vec![Cpu::portable()]
+}
+
+#[test]
+fn self_test() {
+    for cpu in paths() {
+        assert_eq!(crypto_p256::self_test(cpu, &hmac::Hmac), Ok(()));
+    }
+}
+
+/// A self test with a broken HMAC must fail.
+#[test]
+fn self_test_notices() {
+    assert_eq!(
+        crypto_p256::self_test(Cpu::portable(), &hmac::Constant(0x17)),
+        Err(crypto_p256::Error::Fault)
+    );
+    assert_eq!(
+        crypto_p256::self_test(Cpu::portable(), &hmac::Constant(0xff)),
+        Err(crypto_p256::Error::Fault)
+    );
+}
