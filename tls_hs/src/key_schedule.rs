@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The TLS 1.3 key schedule, RFC 8446 section 7.1.
+//!
+//! ```text
+//!             0
+//!             |
+//!   PSK -> HKDF-Extract = Early Secret          Early
+//!             |
+//!       Derive-Secret "derived"
+//!             |
+//! (EC)DHE -> HKDF-Extract = Handshake Secret    Handshake
+//!             |
+//!       Derive-Secret "derived"
+//!             |
+//!     0 -> HKDF-Extract = Master Secret         Master
+//! ```
+//!
+//! Each stage is a type that the step before it returns, so that no secret can be asked for
+//! before it exists or after it is gone. The stages hold no secret themselves: there is one slot
+//! for the current one, [`KeySchedule`], which stays where it is while stages are moved about.
+
+use crate::record::{Boundary, Traffic};
+use crate::secret::Secret;
+use crate::transcript::{Digest, Transcript};
+use crate::{codec::copy, Crypto, HashAlgorithm, Suite};
+
+/// The slot of the current secret.
+pub struct KeySchedule {
+    secret: Secret<48>,
+}
+
+impl KeySchedule {
+    /// An empty slot.
+    pub const fn new() -> Self {
+        KeySchedule {
+            secret: Secret::zero(),
+        }
+    }
+
+    /// Overwrites the secret with zeros.
+    pub fn wipe(&mut self) {
+        self.secret.wipe();
+    }
+}
+
+/// The Early Secret is in the slot.
+pub struct Early(Suite);
+/// The Handshake Secret is in the slot.
+pub struct Handshake(Suite);
+/// The Master Secret is in the slot.
+pub struct Master(Suite);
+
+impl Early {
+    /// Starts the schedule with a PSK, or without one.
+    pub fn new<C: Crypto>(
+        crypto: &mut C,
+        keys: &mut KeySchedule,
+        suite: Suite,
+        psk: Option<&[u8]>,
+    ) -> Self {
+        let zeros = [0; 48];
+        let hash = suite.hash();
+        let psk = psk.unwrap_or(first(&zeros, hash));
+        hmac(crypto, hash, &[], &[psk], keys.secret.bytes_mut());
+        Early(suite)
+    }
+
+    /// Mixes in the (EC)DHE shared secret and switches both directions to the handshake traffic
+    /// keys. `hello` is the hash of ClientHello..ServerHello; `boundary` proves that no part of a
+    /// handshake message was read under the keys before.
+    #[allow(clippy::too_many_arguments)]
+    pub fn handshake<C: Crypto>(
+        self,
+        crypto: &mut C,
+        keys: &mut KeySchedule,
+        shared: &[u8],
+        hello: &Digest,
+        boundary: Boundary,
+        read: &mut Traffic,
+        write: &mut Traffic,
+    ) -> Handshake {
+        let Early(suite) = self;
+        extract::<C>(crypto, keys, suite.hash(), shared);
+        let secret = keys.secret.bytes();
+        let hello = hello.bytes();
+        read.change(crypto, boundary, suite, |crypto, out| {
+            expand_label(crypto, suite.hash(), secret, b"c hs traffic", hello, out);
+        });
+        write.prepare(crypto, suite, |crypto, out| {
+            expand_label(crypto, suite.hash(), secret, b"s hs traffic", hello, out);
+        });
+        Handshake(suite)
+    }
+}
+
+impl Handshake {
+    /// verify_data of the Finished that is sent under `traffic`, over `messages`.
+    pub fn verify_data<C: Crypto>(
+        &self,
+        crypto: &mut C,
+        traffic: &Traffic,
+        messages: &Digest,
+        out: &mut Secret<48>,
+    ) {
+        let hash = self.0.hash();
+        let mut key = Secret::<48>::zero();
+        let base = traffic.secret();
+        expand_label(
+            crypto,
+            hash,
+            base,
+            b"finished",
+            &[],
+            first_mut(key.bytes_mut(), hash),
+        );
+        hmac(
+            crypto,
+            hash,
+            first(key.bytes(), hash),
+            &[messages.bytes()],
+            out.bytes_mut(),
+        );
+    }
+
+    /// Goes on to the Master Secret.
+    pub fn master<C: Crypto>(self, crypto: &mut C, keys: &mut KeySchedule) -> Master {
+        extract::<C>(crypto, keys, self.0.hash(), first(&[0; 48], self.0.hash()));
+        Master(self.0)
+    }
+}
+
+impl Master {
+    /// The server's application traffic keys; `messages` is the hash of ClientHello..server
+    /// Finished.
+    pub fn server_application<C: Crypto>(
+        &self,
+        crypto: &mut C,
+        keys: &KeySchedule,
+        messages: &Digest,
+        write: &mut Traffic,
+    ) {
+        let secret = keys.secret.bytes();
+        write.prepare(crypto, self.0, |crypto, out| {
+            expand_label(
+                crypto,
+                self.0.hash(),
+                secret,
+                b"s ap traffic",
+                messages.bytes(),
+                out,
+            );
+        });
+    }
+
+    /// The client's application traffic keys, from the same hash.
+    pub fn client_application<C: Crypto>(
+        &self,
+        crypto: &mut C,
+        keys: &KeySchedule,
+        messages: &Digest,
+        boundary: Boundary,
+        read: &mut Traffic,
+    ) {
+        let secret = keys.secret.bytes();
+        read.change(crypto, boundary, self.0, |crypto, out| {
+            expand_label(
+                crypto,
+                self.0.hash(),
+                secret,
+                b"c ap traffic",
+                messages.bytes(),
+                out,
+            );
+        });
+    }
+}
+
+/// Derive-Secret(slot, "derived", "") as the salt of the HKDF-Extract of `input`.
+fn extract<C: Crypto>(crypto: &mut C, keys: &mut KeySchedule, hash: HashAlgorithm, input: &[u8]) {
+    let nothing = Transcript::<C>::hash_of_nothing(hash);
+    let mut salt = Secret::<48>::zero();
+    let salt = first_mut(salt.bytes_mut(), hash);
+    expand_label(
+        crypto,
+        hash,
+        keys.secret.bytes(),
+        b"derived",
+        nothing.bytes(),
+        salt,
+    );
+    hmac(crypto, hash, salt, &[input], keys.secret.bytes_mut());
+}
+
+/// HKDF-Expand-Label for at most one block of output. `secret` has the length of the hash, or is
+/// longer and cut to it.
+pub fn expand_label<C: Crypto>(
+    crypto: &mut C,
+    hash: HashAlgorithm,
+    secret: &[u8; 48],
+    label: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) {
+    const PREFIX: &[u8] = b"tls13 ";
+    let mut block = Secret::<48>::zero();
+    let length = (out.len() as u16).to_be_bytes();
+    let label_len = (PREFIX.len() as u8).wrapping_add(label.len() as u8);
+    hmac(
+        crypto,
+        hash,
+        first(secret, hash),
+        &[
+            &length,
+            &[label_len],
+            PREFIX,
+            label,
+            &[context.len() as u8],
+            context,
+            &[1],
+        ],
+        block.bytes_mut(),
+    );
+    copy(first(block.bytes(), hash), out);
+}
+
+/// The part of a 48-byte slot that a hash value takes.
+pub fn first(slot: &[u8; 48], hash: HashAlgorithm) -> &[u8] {
+    slot.get(..hash.output_len()).unwrap_or(slot)
+}
+
+fn first_mut(slot: &mut [u8; 48], hash: HashAlgorithm) -> &mut [u8] {
+    match hash {
+        HashAlgorithm::Sha256 => slot.first_chunk_mut::<32>().map_or(&mut [], |s| &mut s[..]),
+        HashAlgorithm::Sha384 => slot,
+    }
+}
+
+/// HMAC in the algorithm asked for, into the front of `out`.
+pub fn hmac<C: Crypto>(
+    crypto: &mut C,
+    hash: HashAlgorithm,
+    key: &[u8],
+    message: &[&[u8]],
+    out: &mut [u8; 48],
+) {
+    match hash {
+        HashAlgorithm::Sha256 => {
+            if let Some(out) = out.first_chunk_mut() {
+                crypto.hmac_sha256(key, message, out);
+            }
+        }
+        HashAlgorithm::Sha384 => crypto.hmac_sha384(key, message, out),
+    }
+}

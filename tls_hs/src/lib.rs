@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A TLS server handshake engine that does no I/O, allocates nothing and cannot panic.
+//!
+//! The caller, called the driver, owns buffers, time and slow work. It shows the engine the bytes
+//! that the client sent ([`Input`]), writes out what the engine gives it, and carries out the
+//! public-key operations that the engine asks for ([`Step`]), so that it can batch them or move
+//! them to another thread. [`Server`] is one handshake, from the first byte of a connection to the
+//! traffic keys of both directions.
+//!
+//! # Layers
+//!
+//! ```text
+//! server -> msgs, key_schedule, record, transcript -> codec -> error
+//! ```
+//!
+//! # What is deliberately absent
+//!
+//! Memory allocation, clocks, sockets, certificates' contents, curves, hash functions, AEADs,
+//! recursion, panics (tests/object.rs looks at the object code), `unsafe`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod codec;
+mod env;
+mod error;
+mod key_schedule;
+mod msgs;
+mod params;
+mod record;
+mod secret;
+mod server;
+mod transcript;
+
+pub use env::{Crypto, Environment, Hash, Input};
+pub use error::{AlertDescription, Disposition, Error, Reason};
+pub use params::{Aead, Config, HashAlgorithm, NamedGroup, Suite, Version};
+pub use record::Traffic;
+pub use secret::{wipe, Secret};
+pub use server::{Established, Server, Step, ALERT_MAX, MIN_TRANSMIT};
+
+/// Length of the memory that [`Server::receive`] works in: the longest protected record without
+/// its header.
+pub const SCRATCH_LEN: usize = 16384 + 256;

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One handshake, seen from the server.
+//!
+//! ```text
+//!   Start ------------ ClientHello ----------------+---> SendRetry --- sent ---> Retry
+//!                                                  |                              |
+//!   RecvdCh    MakeShare  <------------------------+<-------- ClientHello --------+
+//!      | share
+//!   Negotiated Derive
+//!      | shared secret
+//!   WaitSignature Sign
+//!      | signature
+//!   SendFlight Transmit
+//!      | sent
+//!   WaitFinished Receive
+//!      | Finished
+//!   Connected  Established
+//! ```
+//!
+//! States are named after RFC 8446 appendix A.2. A state is a value that the transition out of it
+//! consumes; `Failed` takes its place until the transition has succeeded, so that after an error
+//! nothing but the alert goes out. Secrets are not part of states but stay in place in [`Context`].
+
+mod flight;
+mod negotiate;
+mod receive;
+mod tls13;
+
+use crate::codec::copy;
+use crate::key_schedule::KeySchedule;
+use crate::msgs::HandshakeType;
+use crate::record::inbound::Inbound;
+use crate::record::{ContentType, Traffic, PLAINTEXT_MAX};
+use crate::secret::Secret;
+use crate::{
+    AlertDescription, Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite,
+    Version, SCRATCH_LEN,
+};
+use tls13::{Negotiated, Retry, SendFlight, SendRetry, WaitFinished, WaitSignature};
+
+/// Least room to give to [`Server::transmit`].
+pub const MIN_TRANSMIT: usize = 128;
+/// Room that suffices for [`Server::alert`].
+pub const ALERT_MAX: usize = 64;
+
+/// What the engine waits for.
+pub enum Step<'a> {
+    /// More bytes of the client: [`Server::receive`].
+    Receive,
+    /// A fresh key pair: [`Server::share_made`].
+    MakeShare {
+        /// Its group.
+        group: NamedGroup,
+    },
+    /// A Diffie-Hellman shared secret: [`Server::derived`].
+    Derive {
+        /// The group.
+        group: NamedGroup,
+        /// The private key given to [`Server::share_made`].
+        private: &'a [u8; 32],
+        /// The client's public key as it came: of the length of the group, not validated.
+        peer: &'a [u8],
+    },
+    /// A signature by the key of the identity selected: [`Server::signed`].
+    Sign {
+        /// SHA-256 of what is signed with ecdsa_secp256r1_sha256.
+        digest: &'a [u8; 32],
+    },
+    /// Room to write to: [`Server::transmit`].
+    Transmit,
+    /// Nothing: [`Server::established`] has the keys.
+    Established,
+    /// Nothing: the handshake failed.
+    Failed,
+}
+
+/// The result of a handshake.
+pub struct Established<'a> {
+    /// Protocol version.
+    pub version: Version,
+    /// Cipher suite.
+    pub suite: Suite,
+    /// Key exchange group.
+    pub group: NamedGroup,
+    /// What the client writes.
+    pub client: &'a Traffic,
+    /// What the server writes.
+    pub server: &'a Traffic,
+    /// The server name that the client asked for.
+    pub server_name: Option<&'a [u8]>,
+}
+
+/// A public key on the wire.
+#[derive(Clone, Copy)]
+struct Share {
+    bytes: [u8; 65],
+    len: u8,
+}
+
+impl Share {
+    const EMPTY: Share = Share {
+        bytes: [0; 65],
+        len: 0,
+    };
+
+    /// The share in `bytes`, if it has the length that `group` demands.
+    fn new(group: NamedGroup, bytes: &[u8]) -> Option<Self> {
+        let mut share = Share::EMPTY;
+        share.len = copy(bytes, &mut share.bytes) as u8;
+        (bytes.len() == group.share_len()).then_some(share)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+    }
+}
+
+/// A server name, 1 to 255 bytes; none if empty.
+struct ServerName {
+    bytes: [u8; 255],
+    len: u8,
+}
+
+impl ServerName {
+    fn set(&mut self, name: Option<&[u8]>) {
+        self.len = copy(name.unwrap_or(&[]), &mut self.bytes) as u8;
+    }
+
+    fn get(&self) -> Option<&[u8]> {
+        self.bytes
+            .get(..self.len.into())
+            .filter(|name| !name.is_empty())
+    }
+}
+
+/// What stays in place while states change: secrets, keys, and what the whole handshake counts.
+struct Context {
+    inbound: Inbound,
+    read: Traffic,
+    write: Traffic,
+    keys: KeySchedule,
+    /// Private key of the exchange under way.
+    private: Secret<32>,
+    /// The client's public key.
+    peer: Share,
+    /// verify_data that the client's Finished must have.
+    verify_data: Secret<48>,
+    server_name: ServerName,
+    tolerance: receive::Tolerance,
+    /// Most content of a protected record to the client.
+    fragment_max: u16,
+    /// Whether everything that the client sent is still unread.
+    unread: bool,
+}
+
+impl Context {
+    fn wipe_secrets(&mut self) {
+        self.keys.wipe();
+        self.private.wipe();
+        self.verify_data.wipe();
+    }
+}
+
+enum State<C: Crypto> {
+    /// An error occurred, or a transition is under way.
+    Failed,
+    /// Waits for the first ClientHello.
+    Start,
+    /// Sends a HelloRetryRequest.
+    SendRetry(SendRetry<C>),
+    /// Waits for the second ClientHello.
+    Retry(Retry<C>),
+    /// Has a ClientHello and waits for the server's share.
+    RecvdCh(tls13::RecvdCh<C>),
+    /// Waits for the shared secret.
+    Negotiated(Negotiated<C>),
+    /// Waits for the signature of CertificateVerify.
+    WaitSignature(WaitSignature<C>),
+    /// Sends ServerHello..Finished.
+    SendFlight(SendFlight<C>),
+    /// Waits for the client's Finished.
+    WaitFinished(WaitFinished),
+    /// The handshake is complete.
+    Connected(Version, Suite, NamedGroup),
+}
+
+/// What a state can meet: a message of the client, or the driver's answer to a step.
+enum Event<'a> {
+    Message(HandshakeType, &'a [u8]),
+    Share(&'a [u8; 32], &'a [u8]),
+    SharedSecret(Option<&'a [u8]>),
+    Signature(&'a [u8]),
+    Sent,
+}
+
+/// A server-side handshake of one connection.
+///
+/// # Size
+///
+/// Inline and below 2 KiB; the assertion is beside the type.
+pub struct Server<C: Crypto> {
+    state: State<C>,
+    context: Context,
+}
+
+impl<C: Crypto> Default for Server<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C: Crypto> Server<C> {
+    /// A handshake of which nothing has happened yet.
+    pub const fn new() -> Self {
+        Server {
+            state: State::Start,
+            context: Context {
+                inbound: Inbound::new(),
+                read: Traffic::plain(),
+                write: Traffic::plain(),
+                keys: KeySchedule::new(),
+                private: Secret::zero(),
+                peer: Share::EMPTY,
+                verify_data: Secret::zero(),
+                server_name: ServerName {
+                    bytes: [0; 255],
+                    len: 0,
+                },
+                tolerance: receive::Tolerance::new(),
+                fragment_max: PLAINTEXT_MAX as u16,
+                unread: true,
+            },
+        }
+    }
+
+    /// The table of all transitions. What is not in it fails.
+    fn advance<E>(&mut self, env: &mut E, event: Event<'_>) -> Result<(), Error>
+    where
+        E: Environment<Crypto = C>,
+    {
+        use HandshakeType as M;
+        let cx = &mut self.context;
+        self.state = match (core::mem::replace(&mut self.state, State::Failed), event) {
+            (State::Start, Event::Message(M::ClientHello, m)) => tls13::start(cx, env, m)?,
+            (State::SendRetry(s), Event::Sent) => s.sent(),
+            (State::Retry(s), Event::Message(M::ClientHello, m)) => s.client_hello(cx, env, m)?,
+            (State::RecvdCh(s), Event::Share(d, q)) => s.share(cx, d, q)?,
+            (State::Negotiated(s), Event::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
+            (State::WaitSignature(s), Event::Signature(sig)) => s.signature(cx, env, sig)?,
+            (State::SendFlight(s), Event::Sent) => s.sent(cx, env),
+            (State::WaitFinished(s), Event::Message(M::Finished, m)) => s.finished(cx, env, m)?,
+            (_, Event::Message(..)) => return Err(Reason::UnexpectedMessage.into()),
+            (_, Event::Share(..) | Event::SharedSecret(_) | Event::Signature(_) | Event::Sent) => {
+                return Err(Reason::OutOfOrder.into())
+            }
+        };
+        Ok(())
+    }
+
+    /// What the engine waits for.
+    pub fn step(&self) -> Step<'_> {
+        let cx = &self.context;
+        match &self.state {
+            State::Failed => Step::Failed,
+            State::Start | State::Retry(_) | State::WaitFinished(_) => Step::Receive,
+            State::SendRetry(_) | State::SendFlight(_) => Step::Transmit,
+            State::RecvdCh(s) => Step::MakeShare { group: s.group() },
+            State::Negotiated(s) => Step::Derive {
+                group: s.group(),
+                private: cx.private.bytes(),
+                peer: cx.peer.bytes(),
+            },
+            State::WaitSignature(s) => Step::Sign { digest: s.digest() },
+            State::Connected(..) => Step::Established,
+        }
+    }
+
+    /// Looks at the bytes that the client sent. Returns how many of them the driver must consume
+    /// before it calls again: 0 as long as nothing new is complete, and never a part of a record.
+    /// One call takes at most one record, or one ClientHello. Until the ClientHello is accepted
+    /// nothing is consumed.
+    ///
+    /// Any context; O(new records) for incomplete input, O(n) once for a complete message.
+    pub fn receive<E, I>(
+        &mut self,
+        env: &mut E,
+        input: &I,
+        scratch: &mut [u8; SCRATCH_LEN],
+    ) -> Result<usize, Error>
+    where
+        E: Environment<Crypto = C>,
+        I: Input + ?Sized,
+    {
+        let result = match self.state {
+            State::Start => self.receive_client_hello(env, input, scratch),
+            State::Retry(_) => self.receive_second_client_hello(env, input, scratch),
+            State::WaitFinished(_) => self.receive_record(env, input, scratch),
+            _ => Err(Reason::OutOfOrder.into()),
+        };
+        self.poisoned_on_error(result)
+    }
+
+    /// Answers [`Step::MakeShare`] with a fresh key pair: the private key, and the public key as
+    /// it goes on the wire (65 bytes of an uncompressed point, or 32 bytes of X25519). The engine
+    /// keeps and wipes its own copy of the private key.
+    pub fn share_made<E: Environment<Crypto = C>>(
+        &mut self,
+        env: &mut E,
+        private: &[u8; 32],
+        public: &[u8],
+    ) -> Result<(), Error> {
+        self.advance(env, Event::Share(private, public))
+    }
+
+    /// Answers [`Step::Derive`] with the shared secret (32 bytes: the x-coordinate, or the output
+    /// of X25519), or with `None` if the client's share is not a valid public key or the result is
+    /// zero.
+    pub fn derived<E: Environment<Crypto = C>>(
+        &mut self,
+        env: &mut E,
+        shared: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        self.advance(env, Event::SharedSecret(shared))
+    }
+
+    /// Answers [`Step::Sign`] with a signature: the DER of an ECDSA-Sig-Value, 8 to 72 bytes.
+    pub fn signed<E: Environment<Crypto = C>>(
+        &mut self,
+        env: &mut E,
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        self.advance(env, Event::Signature(signature))
+    }
+
+    /// Writes as many whole records as fit in `out` and returns their length. What does not fit
+    /// comes with the next call; everything must reach the client in order. 0 means that `out` has
+    /// less than [`MIN_TRANSMIT`] bytes.
+    pub fn transmit<E: Environment<Crypto = C>>(
+        &mut self,
+        env: &mut E,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        let cx = &mut self.context;
+        let result = match &mut self.state {
+            State::SendRetry(s) => s.transmit(cx, env, out),
+            State::SendFlight(s) => s.transmit(cx, env, out),
+            _ => Err(Reason::OutOfOrder.into()),
+        };
+        let (len, complete) = self.poisoned_on_error(result)?;
+        if complete {
+            self.advance(env, Event::Sent)?;
+        }
+        Ok(len)
+    }
+
+    /// Writes the alert of `reason` as one record under the current write keys and returns its
+    /// length; 0 if the reason has no alert or `out` is shorter than [`ALERT_MAX`]. Ends the
+    /// handshake and wipes it.
+    pub fn alert<E: Environment<Crypto = C>>(
+        &mut self,
+        env: &mut E,
+        reason: Reason,
+        out: &mut [u8],
+    ) -> usize {
+        const FATAL: u8 = 2;
+        let len = match reason.alert() {
+            Some(alert) if out.len() >= ALERT_MAX => self
+                .context
+                .write
+                .write(env, ContentType::Alert, 2, out, |_, content| {
+                    copy(&[FATAL, alert as u8], content)
+                })
+                .unwrap_or(0),
+            _ => 0,
+        };
+        self.wipe();
+        len
+    }
+
+    /// What becomes of the connection after `reason`: a fallback is possible only as long as
+    /// nothing was consumed.
+    pub fn disposition(&self, reason: Reason) -> Disposition {
+        match reason.disposition() {
+            Disposition::Fallback if !self.context.unread => Disposition::Alert,
+            disposition => disposition,
+        }
+    }
+
+    /// The result, in [`Step::Established`].
+    pub fn established(&self) -> Option<Established<'_>> {
+        let State::Connected(version, suite, group) = self.state else {
+            return None;
+        };
+        Some(Established {
+            version,
+            suite,
+            group,
+            client: &self.context.read,
+            server: &self.context.write,
+            server_name: self.server_name(),
+        })
+    }
+
+    /// The server name that the client asked for, once a ClientHello has been accepted.
+    pub fn server_name(&self) -> Option<&[u8]> {
+        self.context.server_name.get()
+    }
+
+    /// Overwrites all secrets with zeros and ends the handshake. Dropping does the same.
+    pub fn wipe(&mut self) {
+        self.state = State::Failed;
+        self.context.wipe_secrets();
+        self.context.read.wipe();
+        self.context.write.wipe();
+    }
+
+    fn poisoned_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if result.is_err() {
+            self.state = State::Failed;
+        }
+        result
+    }
+}
+
+impl AlertDescription {
+    /// Whether a client that sends this at warning level, RFC 8446 section 6.1, goes on.
+    const fn is_harmless(description: u8) -> bool {
+        description == AlertDescription::UserCanceled as u8
+    }
+}

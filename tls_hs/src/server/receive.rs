@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the client sends: which record may come in which state.
+
+use super::{Context, Event, Server, State};
+use crate::msgs::HandshakeType;
+use crate::record::{ContentType, HEADER_LEN};
+use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, SCRATCH_LEN};
+
+/// Most change_cipher_spec records. RFC 8446 section 5 allows them "at any time" during the
+/// handshake without a number.
+const CHANGE_CIPHER_SPECS_MAX: u8 = 32;
+/// Most warning alerts.
+const WARNINGS_MAX: u8 = 4;
+/// Most bytes of early data that are skipped.
+const EARLY_DATA_MAX: u16 = 16384;
+
+/// What is still put up with.
+pub struct Tolerance {
+    change_cipher_specs: u8,
+    warnings: u8,
+    /// Bytes of protected records that may be skipped as early data; `None` if none is expected.
+    early_data: Option<u16>,
+}
+
+impl Tolerance {
+    pub const fn new() -> Self {
+        Tolerance {
+            change_cipher_specs: CHANGE_CIPHER_SPECS_MAX,
+            warnings: WARNINGS_MAX,
+            early_data: None,
+        }
+    }
+
+    /// The client announced early data, which is not accepted.
+    pub fn expect_early_data(&mut self) {
+        self.early_data = Some(EARLY_DATA_MAX);
+    }
+
+    /// RFC 8446 section 5: a change_cipher_spec with the value 1 MUST be dropped, any other value
+    /// and a protected one MUST be refused.
+    fn change_cipher_spec(&mut self, content: &[u8]) -> Result<(), Error> {
+        if content != [1] {
+            return Err(Reason::BadChangeCipherSpec.into());
+        }
+        self.change_cipher_specs = self
+            .change_cipher_specs
+            .checked_sub(1)
+            .ok_or(Reason::TooManyChangeCipherSpecs)?;
+        Ok(())
+    }
+
+    /// RFC 8446 section 4.2.10: skip records as long as they may be early data.
+    fn early_data(&mut self, len: usize, otherwise: Reason) -> Result<(), Error> {
+        let left = usize::from(self.early_data.ok_or(otherwise)?);
+        let left = left.checked_sub(len).ok_or(Reason::TooMuchEarlyData)?;
+        self.early_data = Some(left as u16);
+        Ok(())
+    }
+
+    /// RFC 8446 section 6: all alerts but user_canceled end the connection.
+    fn alert(&mut self, content: &[u8]) -> Result<(), Error> {
+        const WARNING: u8 = 1;
+        match *content {
+            [WARNING, description] if AlertDescription::is_harmless(description) => {
+                self.warnings = self
+                    .warnings
+                    .checked_sub(1)
+                    .ok_or(Reason::TooManyWarnings)?;
+                Ok(())
+            }
+            [_, _] => Err(Reason::AlertReceived.into()),
+            _ => Err(Reason::DecodeError.into()),
+        }
+    }
+}
+
+impl<C: Crypto> Server<C> {
+    pub(super) fn receive_client_hello<E, I>(
+        &mut self,
+        env: &mut E,
+        input: &I,
+        scratch: &mut [u8; SCRATCH_LEN],
+    ) -> Result<usize, Error>
+    where
+        E: Environment<Crypto = C>,
+        I: Input + ?Sized,
+    {
+        let inbound = &mut self.context.inbound;
+        let found = inbound
+            .client_hello(input, scratch)
+            .map_err(|error| match error.0 {
+                Reason::UnexpectedRecord => Reason::NotTls.into(),
+                _ => error,
+            })?;
+        let Some((len, consumed)) = found else {
+            return Ok(0);
+        };
+        let message = scratch.get(..len).unwrap_or(&[]);
+        self.advance(env, Event::Message(HandshakeType::ClientHello, message))?;
+        Ok(consumed)
+    }
+
+    /// In front of the second ClientHello there may be a change_cipher_spec, and early data that
+    /// was sent along with the first.
+    pub(super) fn receive_second_client_hello<E, I>(
+        &mut self,
+        env: &mut E,
+        input: &I,
+        scratch: &mut [u8; SCRATCH_LEN],
+    ) -> Result<usize, Error>
+    where
+        E: Environment<Crypto = C>,
+        I: Input + ?Sized,
+    {
+        let cx = &mut self.context;
+        let kind = cx.inbound.first_kind(input)?;
+        if !matches!(kind, Some(k) if k != ContentType::Handshake) {
+            return self.receive_client_hello(env, input, scratch);
+        }
+        let Some(header) = cx.inbound.record(input, true, scratch)? else {
+            return Ok(0);
+        };
+        let content = scratch.get(..header.len).unwrap_or(&[]);
+        let tolerance = &mut cx.tolerance;
+        match header.kind {
+            ContentType::ChangeCipherSpec => tolerance.change_cipher_spec(content)?,
+            ContentType::Alert => tolerance.alert(content)?,
+            ContentType::ApplicationData => {
+                tolerance.early_data(header.len, Reason::UnexpectedRecord)?;
+            }
+            ContentType::Handshake => return Err(Reason::UnexpectedRecord.into()),
+        }
+        Ok(header.record_len())
+    }
+
+    /// A record behind the ClientHello.
+    pub(super) fn receive_record<E, I>(
+        &mut self,
+        env: &mut E,
+        input: &I,
+        scratch: &mut [u8; SCRATCH_LEN],
+    ) -> Result<usize, Error>
+    where
+        E: Environment<Crypto = C>,
+        I: Input + ?Sized,
+    {
+        let cx = &mut self.context;
+        let Some(header) = cx.inbound.record(input, cx.read.active(), scratch)? else {
+            return Ok(0);
+        };
+        let body = scratch.get_mut(..header.len).unwrap_or(&mut []);
+        if header.kind != ContentType::Handshake && header.kind != ContentType::ApplicationData {
+            cx.unprotected(header.kind, body)?;
+            return Ok(header.record_len());
+        }
+        let Some(content) = cx.opened(env.crypto(), header.kind, &header.bytes, body)? else {
+            return Ok(header.record_len());
+        };
+        let State::WaitFinished(_) = self.state else {
+            return Err(Reason::OutOfOrder.into());
+        };
+        let expected = HandshakeType::Finished;
+        if let Some(message) = self.context.inbound.message(expected, content)? {
+            self.advance(env, Event::Message(expected, message.bytes()))?;
+        }
+        Ok(header.record_len())
+    }
+}
+
+impl Context {
+    /// A record that goes unprotected even where others are protected: change_cipher_spec, or the
+    /// alert of a client that could not make its keys.
+    fn unprotected(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Error> {
+        if kind == ContentType::Alert {
+            return self.tolerance.alert(content);
+        }
+        if self.inbound.mid_message() {
+            return Err(Reason::InterleavedRecord.into());
+        }
+        self.tolerance.change_cipher_spec(content)
+    }
+
+    /// The handshake content of a protected record; `None` if the record was early data or a
+    /// harmless alert.
+    fn opened<'a, C: Crypto>(
+        &mut self,
+        crypto: &mut C,
+        kind: ContentType,
+        header: &[u8; HEADER_LEN],
+        body: &'a mut [u8],
+    ) -> Result<Option<&'a [u8]>, Error> {
+        if kind != ContentType::ApplicationData {
+            return Err(Reason::UnexpectedRecord.into());
+        }
+        let len = body.len();
+        let (kind, content) = match self.read.open(crypto, header, body) {
+            Err(Error(Reason::BadRecordMac)) => {
+                self.tolerance.early_data(len, Reason::BadRecordMac)?;
+                return Ok(None);
+            }
+            opened => opened?,
+        };
+        // What opens under the handshake keys is behind all early data.
+        self.tolerance.early_data = None;
+        match kind {
+            ContentType::Handshake => Ok(Some(content)),
+            _ if self.inbound.mid_message() => Err(Reason::InterleavedRecord.into()),
+            ContentType::Alert => self.tolerance.alert(content).map(|()| None),
+            ContentType::ChangeCipherSpec => Err(Reason::BadChangeCipherSpec.into()),
+            ContentType::ApplicationData => Err(Reason::UnexpectedRecord.into()),
+        }
+    }
+}
