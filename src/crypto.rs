@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine's cryptography: hashes and AEADs of the kernel's library, curves of `crypto_p256`.
+
+use crate::kern::crypto::{self as lib, AesGcm, Secret};
+use crypto_p256::ecdsa::{HmacSha256, SigningKey, DER_MAX_LEN};
+use crypto_p256::{ecdh, Cpu};
+use kernel::prelude::*;
+use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason, Suite};
+
+/// Longest public share: an uncompressed point.
+pub(crate) const SHARE_MAX: usize = ecdh::PUBLIC_LEN;
+
+/// Cipher suites that there is cryptography for here.
+pub(crate) const SUITES: u32 = Suite::Aes128GcmSha256.bit() | Suite::Aes256GcmSha384.bit();
+
+/// Groups that there is cryptography for here.
+pub(crate) const GROUPS: u32 = NamedGroup::Secp256r1.bit();
+
+/// The path of the curve arithmetic.
+fn cpu() -> Cpu {
+    Cpu::portable()
+}
+
+/// Runs the known-answer tests. Process context, at load time.
+pub(crate) fn self_test() -> Result {
+    crypto_p256::self_test(cpu(), &Lib).map_err(|_| {
+        pr_err!("the self test of the curve arithmetic failed\n");
+        EIO
+    })
+}
+
+/// The kernel's library. Any context.
+pub(crate) struct Lib;
+
+impl HmacSha256 for Lib {
+    fn mac(&self, key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) {
+        lib::hmac_sha256(key, parts, out);
+    }
+}
+
+impl tls_hs::Crypto for Lib {
+    type Sha256 = lib::Sha256;
+    type Sha384 = lib::Sha384;
+
+    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
+        lib::hmac_sha256(key, msg, out);
+    }
+
+    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
+        lib::hmac_sha384(key, msg, out);
+    }
+
+    fn seal(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], TlsError> {
+        match gcm(aead, key) {
+            Some(gcm) => Ok(gcm.seal(nonce, aad, data)),
+            None => Err(Reason::CryptoFailed.into()),
+        }
+    }
+
+    fn open(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), TlsError> {
+        match gcm(aead, key) {
+            Some(gcm) if gcm.open(nonce, aad, data, tag) => Ok(()),
+            _ => Err(Reason::BadRecordMac.into()),
+        }
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        lib::random(out);
+    }
+}
+
+/// The suites that kTLS can take over here: AES-GCM.
+fn gcm(aead: Aead, key: &[u8]) -> Option<AesGcm> {
+    match aead {
+        Aead::Aes128Gcm | Aead::Aes256Gcm => AesGcm::new(key).ok(),
+        Aead::Chacha20Poly1305 => None,
+    }
+}
+
+/// Makes an ephemeral key pair; returns the length of the public share. Any context.
+pub(crate) fn make_share(
+    group: NamedGroup,
+    private: &mut Secret<32>,
+    public: &mut [u8; SHARE_MAX],
+) -> Result<usize, Reason> {
+    match group {
+        NamedGroup::Secp256r1 => {
+            let mut random = Secret::<{ ecdh::RANDOM_LEN }>::zero();
+            lib::random(&mut random.0);
+            ecdh::make_share(cpu(), &random.0, &mut private.0, public);
+            Ok(ecdh::PUBLIC_LEN)
+        }
+        NamedGroup::X25519 => Err(Reason::CryptoFailed),
+    }
+}
+
+/// The shared secret of `private` and the peer's share; `None` if that is not valid. Any context.
+pub(crate) fn derive(group: NamedGroup, private: &[u8; 32], peer: &[u8]) -> Option<Secret<32>> {
+    let mut shared = Secret::<32>::zero();
+    match group {
+        NamedGroup::Secp256r1 => ecdh::derive(cpu(), private, peer, &mut shared.0).ok()?,
+        NamedGroup::X25519 => return None,
+    }
+    Some(shared)
+}
+
+/// A private key that signs, and its public point.
+pub(crate) struct Signer {
+    key: SigningKey,
+    /// SEC 1, uncompressed.
+    pub(crate) point: [u8; ecdh::PUBLIC_LEN],
+}
+
+impl Signer {
+    /// `None` if the scalar is out of range. Process context.
+    pub(crate) fn new(scalar: &[u8; 32]) -> Option<Self> {
+        let key = SigningKey::from_bytes(scalar).ok()?;
+        let point = key.public_key(cpu()).to_sec1(cpu());
+        Some(Self { key, point })
+    }
+
+    /// Writes ECDSA-Sig-Value in DER to `der`; returns its length. Any context.
+    pub(crate) fn sign(&self, digest: &[u8; 32], der: &mut [u8; DER_MAX_LEN]) -> Result<usize, Reason> {
+        let mut entropy = Secret::<32>::zero();
+        lib::random(&mut entropy.0);
+        let signature = self
+            .key
+            .sign(cpu(), digest, Some(&entropy.0), &Lib)
+            .map_err(|_| Reason::CryptoFailed)?;
+        Ok(signature.to_der(der))
+    }
+}

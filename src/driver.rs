@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One handshake: takes bytes off the connection, gives them to the engine, does the public-key
+//! operations that the engine asks for, and sends what it writes.
+//!
+//! Runs in SoftIRQ, or in process context with bottom halves disabled, under the connection's
+//! socket lock. It allocates nothing and does not sleep.
+
+use crate::crypto::{self, Lib, SHARE_MAX};
+use crate::kern::crypto::Secret;
+use crate::kern::percpu::{BhDisabled, PerCpu};
+use crate::kern::rcu::RcuArc;
+use crate::kern::stat::Stats;
+use crate::kern::stream::Stream;
+use crate::keyring::Identity;
+use crate::listener::Config;
+use crate::stat::Counter;
+use crypto_p256::ecdsa::DER_MAX_LEN;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+use tls_hs::{
+    Disposition, Environment, Established, Input, Reason, Server, Step, ALERT_MAX, MIN_TRANSMIT,
+    SCRATCH_LEN,
+};
+
+/// Bytes of records on their way to TCP: about one segment. TCP takes them all as a rule; what it
+/// does not take waits here.
+const OUT_LEN: usize = 1408;
+
+const _: () = assert!(OUT_LEN >= MIN_TRANSMIT && OUT_LEN >= ALERT_MAX);
+
+/// Room for the message that the engine looks at, one per CPU.
+type Scratch = PerCpu<[u8; SCRATCH_LEN]>;
+
+static SCRATCH: RcuArc<Scratch> = RcuArc::none();
+
+/// The memory of the drivers.
+pub(crate) struct Registration(());
+
+impl Registration {
+    /// Process context, at load time.
+    pub(crate) fn new() -> Result<Self> {
+        let scratch = Scratch::new(|| {
+            Ok(KBox::<[u8; SCRATCH_LEN]>::init(
+                pin_init::init_array_from_fn(|_| 0u8),
+                GFP_KERNEL,
+            )?)
+        })?;
+        SCRATCH.set(Some(Arc::new(scratch, GFP_KERNEL)?));
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        SCRATCH.set(None);
+    }
+}
+
+/// How far a handshake has come.
+pub(crate) enum Progress {
+    /// It waits for the client, or for room in the send buffer.
+    Pending,
+    /// It is over, and everything was sent: see [`Handshake::established`].
+    Complete,
+    /// The kernel can't serve this client. Nothing was consumed.
+    Fallback,
+    /// The connection is to be closed.
+    Failed,
+}
+
+/// The handshake of one connection.
+pub(crate) struct Handshake {
+    core: Core,
+    /// The alert in `out` is the last that is sent.
+    failed: bool,
+    sent: usize,
+    filled: usize,
+    out: [u8; OUT_LEN],
+}
+
+/// The engine, and what it may ask about the connection.
+struct Core {
+    server: Server<Lib>,
+    config: Arc<Config>,
+    identity: Option<Identity>,
+}
+
+impl Core {
+    fn split(&mut self) -> (&mut Server<Lib>, Env<'_>) {
+        let env = Env {
+            crypto: Lib,
+            config: &self.config,
+            identity: &mut self.identity,
+        };
+        (&mut self.server, env)
+    }
+}
+
+/// Why a handshake stops.
+enum Stop {
+    /// The engine says so.
+    Protocol(Reason),
+    /// The kernel says so: nobody is left to tell.
+    Local(Counter),
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Protocol(reason)
+    }
+}
+
+impl From<tls_hs::Error> for Stop {
+    fn from(error: tls_hs::Error) -> Self {
+        Self::Protocol(error.0)
+    }
+}
+
+/// What the engine may ask about the connection.
+struct Env<'a> {
+    crypto: Lib,
+    config: &'a Config,
+    identity: &'a mut Option<Identity>,
+}
+
+impl Environment for Env<'_> {
+    type Crypto = Lib;
+
+    fn crypto(&mut self) -> &mut Lib {
+        &mut self.crypto
+    }
+
+    fn config(&self) -> tls_hs::Config {
+        self.config.engine
+    }
+
+    fn select_identity(&mut self, server_name: Option<&[u8]>) -> bool {
+        *self.identity = self.config.store.select(server_name);
+        self.identity.is_some()
+    }
+
+    fn certificate_chain(&self) -> &[u8] {
+        self.identity.as_ref().map_or(&[], |identity| identity.chain.entries())
+    }
+}
+
+impl Input for Stream<'_> {
+    fn available(&self) -> usize {
+        Stream::available(self)
+    }
+
+    fn peek(&self, at: usize, out: &mut [u8]) -> usize {
+        Stream::peek(self, at, out)
+    }
+}
+
+impl Handshake {
+    /// Any context.
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        Self {
+            core: Core {
+                server: Server::new(),
+                config,
+                identity: None,
+            },
+            failed: false,
+            sent: 0,
+            filled: 0,
+            out: [0; OUT_LEN],
+        }
+    }
+
+    /// What was agreed on, once the handshake is complete.
+    pub(crate) fn established(&self) -> Option<Established<'_>> {
+        self.core.server.established()
+    }
+
+    /// Goes on as far as the bytes that have arrived and the send buffer allow.
+    ///
+    /// The work is bounded: the engine takes each byte once, and asks for three public-key
+    /// operations in a connection's whole life.
+    pub(crate) fn drive(
+        &mut self,
+        stream: &mut Stream<'_>,
+        stats: &Stats<'_>,
+        bh: &BhDisabled,
+    ) -> Progress {
+        let progress = match self.advance(stream, bh) {
+            Ok(progress) => progress,
+            Err(Stop::Protocol(reason)) => {
+                stats.count(reason);
+                self.stop(reason, stream)
+            }
+            Err(Stop::Local(counter)) => {
+                stats.count(counter);
+                Progress::Failed
+            }
+        };
+        match progress {
+            Progress::Pending => {}
+            Progress::Complete => stats.count(Counter::Completed),
+            Progress::Fallback => stats.count(Counter::FellBack),
+            Progress::Failed => stats.count(Counter::Failed),
+        }
+        progress
+    }
+
+    fn advance(&mut self, stream: &mut Stream<'_>, bh: &BhDisabled) -> Result<Progress, Stop> {
+        loop {
+            if !self.flush(stream)? {
+                return Ok(Progress::Pending);
+            }
+            if self.failed {
+                return Ok(Progress::Failed);
+            }
+            match self.core.server.step() {
+                Step::Receive => {
+                    if self.receive(stream, bh)? == 0 {
+                        return Ok(Progress::Pending);
+                    }
+                }
+                Step::Transmit => self.fill()?,
+                Step::Established => return Ok(Progress::Complete),
+                Step::Failed => return Ok(Progress::Failed),
+                Step::MakeShare { .. } | Step::Derive { .. } | Step::Sign { .. } => {
+                    self.operate()?;
+                }
+            }
+        }
+    }
+
+    /// Shows the engine what has arrived; returns how many bytes it was done with.
+    fn receive(&mut self, stream: &mut Stream<'_>, bh: &BhDisabled) -> Result<usize, Stop> {
+        let scratch = SCRATCH.get().ok_or(Reason::OutOfOrder)?;
+        let (server, mut env) = self.core.split();
+        let len = scratch
+            .with(bh, |scratch| server.receive(&mut env, &*stream, scratch))
+            .ok_or(Reason::OutOfOrder)??;
+        match stream.consume(len) {
+            0 => Ok(len),
+            _ => Err(Reason::OutOfOrder.into()),
+        }
+    }
+
+    /// Does the public-key operation that the engine waits for.
+    fn operate(&mut self) -> Result<(), Stop> {
+        let (server, mut env) = self.core.split();
+        match server.step() {
+            Step::MakeShare { group } => {
+                let mut private = Secret::zero();
+                let mut public = [0; SHARE_MAX];
+                let len = crypto::make_share(group, &mut private, &mut public)?;
+                let public = public.get(..len).ok_or(Reason::OutOfOrder)?;
+                server.share_made(&mut env, &private.0, public)?;
+            }
+            Step::Derive {
+                group,
+                private,
+                peer,
+            } => {
+                let shared = crypto::derive(group, private, peer);
+                server.derived(&mut env, shared.as_ref().map(|shared| shared.0.as_slice()))?;
+            }
+            Step::Sign { digest } => {
+                let identity = env.identity.as_ref().ok_or(Reason::OutOfOrder)?;
+                let mut der = [0; DER_MAX_LEN];
+                let len = identity.key.signer().sign(digest, &mut der)?;
+                let der = der.get(..len).ok_or(Reason::OutOfOrder)?;
+                server.signed(&mut env, der)?;
+            }
+            _ => return Err(Reason::OutOfOrder.into()),
+        }
+        Ok(())
+    }
+
+    /// Fills `out` with the next records. Everything that was in it has been sent.
+    fn fill(&mut self) -> Result<(), Stop> {
+        let (server, mut env) = self.core.split();
+        self.sent = 0;
+        self.filled = 0;
+        self.filled = server.transmit(&mut env, &mut self.out)?;
+        match self.filled {
+            0 => Err(Reason::OutOfOrder.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends what is in `out`; false if TCP does not take all of it now.
+    fn flush(&mut self, stream: &mut Stream<'_>) -> Result<bool, Stop> {
+        while self.sent < self.filled {
+            let more = matches!(self.core.server.step(), Step::Transmit);
+            let rest = self.out.get(self.sent..self.filled).unwrap_or_default();
+            match stream.send(rest, more) {
+                Ok(0) => return Ok(false),
+                Ok(len) => self.sent = self.sent.saturating_add(len),
+                Err(_) => return Err(Stop::Local(Counter::SendFailed)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the handshake for `reason`: leaves the client to user space, or tells it and closes.
+    fn stop(&mut self, reason: Reason, stream: &mut Stream<'_>) -> Progress {
+        let disposition = self.core.server.disposition(reason);
+        if disposition == Disposition::Fallback {
+            return Progress::Fallback;
+        }
+        self.failed = true;
+        if disposition == Disposition::Alert {
+            // What TCP has not taken of earlier records would end in the middle of one.
+            let whole = self.sent == self.filled;
+            let (server, mut env) = self.core.split();
+            let len = server.alert(&mut env, reason, &mut self.out);
+            self.sent = 0;
+            self.filled = if whole { len } else { 0 };
+        }
+        // Unread bytes would turn the close into a reset, which may overtake the alert.
+        stream.consume(stream.available());
+        match self.flush(stream) {
+            Ok(false) => Progress::Pending,
+            _ => Progress::Failed,
+        }
+    }
+}

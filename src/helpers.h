@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Bodies for what the kernel offers as a macro or an inline function only.
+ * Nothing here takes a decision: every helper is the call that its name says.
+ */
+#ifndef _TLS_HS_HELPERS_H
+#define _TLS_HS_HELPERS_H
+
+#include <linux/net.h>
+#include <linux/workqueue.h>
+#include <net/request_sock.h>
+#include <net/sock.h>
+
+struct hmac_sha256_ctx;
+struct hmac_sha384_ctx;
+struct inet_connection_sock_af_ops;
+struct key;
+struct key_type;
+struct kmem_cache;
+struct net;
+struct proc_dir_entry;
+struct seq_file;
+struct sha256_ctx;
+struct sha384_ctx;
+struct tcp_ulp_ops;
+
+void tls_hs_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key);
+void tls_hs_spin_lock_bh(spinlock_t *lock);
+void tls_hs_spin_unlock_bh(spinlock_t *lock);
+int tls_hs_spin_trylock_bh(spinlock_t *lock);
+void tls_hs_lockdep_assert_held(spinlock_t *lock);
+void tls_hs_callback_lock(struct sock *sk);
+void tls_hs_callback_unlock(struct sock *sk);
+void tls_hs_bh_disable(void);
+void tls_hs_bh_enable(void);
+unsigned int tls_hs_cpu(void);
+unsigned int tls_hs_cpu_ids(void);
+
+void tls_hs_lock_sock(struct sock *sk);
+bool tls_hs_sock_get_live(struct sock *sk);
+void tls_hs_sock_hold(struct sock *sk);
+void tls_hs_sock_put(struct sock *sk);
+bool tls_hs_sock_done(const struct sock *sk);
+struct net *tls_hs_sock_net(const struct sock *sk);
+bool tls_hs_is_syn(const struct sk_buff *skb);
+void tls_hs_keep_off_queue(struct request_sock *req);
+void tls_hs_listendrop(const struct sock *sk);
+void tls_hs_acceptq_added(struct sock *sk);
+int tls_hs_request_tls(void);
+int tls_hs_set_ulp_tls(struct sock *sk);
+int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len);
+int tls_hs_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len);
+void tls_hs_waitqueue_init(struct socket *sock);
+void tls_hs_sock_attach(struct sock *sk, struct socket *sock);
+void tls_hs_sock_detach(struct sock *sk);
+void tls_hs_clear_nospace(struct socket *sock);
+void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data);
+void tls_hs_set_af_ops(struct sock *sk, const struct inet_connection_sock_af_ops *ops);
+const struct inet_connection_sock_af_ops *tls_hs_af_ops(const struct sock *sk);
+void tls_hs_set_data_ready(struct sock *sk, void (*data_ready)(struct sock *sk));
+void tls_hs_call_data_ready(struct sock *sk);
+
+struct kmem_cache *tls_hs_cache_create(const char *name, unsigned int size, unsigned int align);
+void *tls_hs_cache_alloc_atomic(struct kmem_cache *cache);
+void tls_hs_free_rcu(struct rcu_head *head, void *object);
+struct request_sock *tls_hs_reqsk_like(const struct request_sock *like);
+void tls_hs_reqsk_free(struct request_sock *req);
+
+void tls_hs_init_work(struct work_struct *work, work_func_t func);
+void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func);
+struct workqueue_struct *tls_hs_alloc_workqueue(const char *name);
+bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work);
+bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			       unsigned long delay);
+u32 tls_hs_now_ms(void);
+unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
+
+void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);
+void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);
+void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len);
+void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len);
+void tls_hs_wipe(void *data, size_t len);
+
+u64 __percpu *tls_hs_alloc_counters(unsigned int count);
+void tls_hs_count(u64 __percpu *counters, unsigned int index);
+u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index);
+void *tls_hs_net_generic(const struct net *net, unsigned int id);
+struct net *tls_hs_seq_net(struct seq_file *m);
+struct proc_dir_entry *tls_hs_proc_net(struct net *net);
+
+void *tls_hs_key_payload(const struct key *key);
+void *tls_hs_key_swap_payload(struct key *key, void *payload);
+const char *tls_hs_key_description(const struct key *key);
+const struct key_type *tls_hs_key_type(const struct key *key);
+
+#endif /* _TLS_HS_HELPERS_H */

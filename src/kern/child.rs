@@ -1,0 +1,664 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection that TCP has accepted and `accept()` does not see yet.
+//!
+//! ```text
+//!   admitted ──SYN_RECV→ESTABLISHED──> handshaking ──complete or fall back──> delivered ──accept()──> gone
+//!                                          │
+//!                                          └──failed, reset, too late, listener closed──> dead ──> closed
+//! ```
+//!
+//! While it is here the socket has no owner in user space. Its callbacks are ours and run the
+//! handshake, in SoftIRQ as a rule, or in process context out of `release_sock()`.
+//!
+//! # Locking
+//!
+//! The child's socket lock protects everything in [`Child`] but `links`, which the lock of the
+//! listener's [`Pending`] list protects; that lock nests inside the socket lock. Who takes a child
+//! off the list owns the reference to the socket that the accept queue would own, and has to pass
+//! it on or to close the socket.
+
+use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
+use super::listen::Listener;
+use super::percpu::BhDisabled;
+use super::queue::{inet_csk, Ticket};
+use super::stat::Stats;
+use super::stream::Stream;
+use super::{this_module, work, CStatic};
+use crate::driver::{Handshake, Progress};
+use crate::stat::Counter;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::Arc;
+
+/// What has become of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Callbacks are hooked, the child is on the pending list.
+    Handshaking,
+    /// On the accept queue, keys ready.
+    Complete,
+    /// On the accept queue, nothing consumed.
+    Fallback,
+    /// To be closed by whoever took it off the pending list.
+    Dead,
+}
+
+type Callback = Option<unsafe extern "C" fn(sk: *mut sock)>;
+
+/// What of the socket we changed.
+struct Saved {
+    data_ready: Callback,
+    state_change: Callback,
+    write_space: Callback,
+    use_task_frag: bool,
+    allocation: kernel::bindings::gfp_t,
+    rcvlowat: kernel::ffi::c_int,
+}
+
+/// Membership in [`Pending`].
+struct Links {
+    listed: bool,
+    prev: *mut Child,
+    next: *mut Child,
+}
+
+/// Our state of one connection, found through `icsk_ulp_data`.
+///
+/// # Invariants
+///
+/// `sk` is null until [`Prepared::attach`]; afterwards the socket's `icsk_ulp_data` points here
+/// until [`detach`] or the ULP's release.
+pub(super) struct Child {
+    rcu: bindings::callback_head,
+    close: work_struct,
+    links: Links,
+    sk: *mut sock,
+    /// Stands in for the socket that `accept()` will graft: TCP looks at its flags and wakes its
+    /// wait queue. It must not go away while a caller further up the stack may look at it, so it
+    /// stays until sock_graft(), kill() or sock_orphan().
+    stand_in: socket,
+    saved: MaybeUninit<Saved>,
+    state: State,
+    running: bool,
+    deadline: u32,
+    ticket: Option<Ticket>,
+    listener: Arc<Listener>,
+    handshake: Handshake,
+}
+
+/// Slab of all children.
+static CACHE: Atomic<*mut bindings::kmem_cache> = Atomic::new(ptr::null_mut());
+
+/// ULP of a child. Never registered: no user can ask for it.
+///
+// SAFETY: All zeros is a valid tcp_ulp_ops.
+static ULP: CStatic<tcp_ulp_ops> = unsafe { CStatic::zeroed() };
+
+/// Makes the slab and the child's ULP. Process context, at load time.
+pub(super) fn init() -> Result {
+    // SAFETY: The name is a C string.
+    let cache = unsafe {
+        bindings::tls_hs_cache_create(
+            c"tls_hs_child".as_ptr().cast(),
+            size_of::<Child>() as u32,
+            align_of::<Child>() as u32,
+        )
+    };
+    if cache.is_null() {
+        return Err(ENOMEM);
+    }
+    CACHE.store(cache, Relaxed);
+    // SAFETY: Nobody uses the structure yet.
+    unsafe {
+        let ulp = ULP.get();
+        for (to, from) in (*ulp).name.iter_mut().zip(b"tls\0") {
+            *to = *from as _;
+        }
+        (*ulp).owner = this_module();
+        (*ulp).release = Some(release);
+    }
+    Ok(())
+}
+
+/// Frees the slab. Process context, at unload time: no child is left.
+pub(super) fn exit() {
+    let cache = CACHE.xchg(ptr::null_mut(), kernel::sync::atomic::Full);
+    if !cache.is_null() {
+        // SAFETY: The cache is ours; it waits for the objects that RCU still holds.
+        unsafe { bindings::kmem_cache_destroy(cache) }
+    }
+}
+
+/// The children of one listener whose handshakes are not over, oldest first.
+pub(super) struct Pending {
+    first: *mut Child,
+    last: *mut Child,
+    count: u32,
+}
+
+// SAFETY: The pointers are only followed under the lock that the list is in.
+unsafe impl Send for Pending {}
+
+impl Pending {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: ptr::null_mut(),
+            last: ptr::null_mut(),
+            count: 0,
+        }
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Appends; true if the list was empty.
+    ///
+    /// # Safety
+    ///
+    /// `child` is valid and on no list.
+    unsafe fn push(&mut self, child: *mut Child) -> bool {
+        let first = self.last.is_null();
+        // SAFETY: By the requirement; the list's members are valid.
+        unsafe {
+            (*child).links = Links {
+                listed: true,
+                prev: self.last,
+                next: ptr::null_mut(),
+            };
+            if first {
+                self.first = child;
+            } else {
+                (*self.last).links.next = child;
+            }
+        }
+        self.last = child;
+        self.count = self.count.saturating_add(1);
+        first
+    }
+
+    /// Takes `child` off the list; false if somebody else has.
+    ///
+    /// # Safety
+    ///
+    /// `child` is valid; if it is on a list it is this one.
+    unsafe fn remove(&mut self, child: *mut Child) -> bool {
+        // SAFETY: By the requirement; the list's members are valid.
+        unsafe {
+            let Links { listed, prev, next } = &mut (*child).links;
+            if !core::mem::replace(listed, false) {
+                return false;
+            }
+            if prev.is_null() {
+                self.first = *next;
+            } else {
+                (**prev).links.next = *next;
+            }
+            if next.is_null() {
+                self.last = *prev;
+            } else {
+                (**next).links.prev = *prev;
+            }
+        }
+        self.count = self.count.saturating_sub(1);
+        true
+    }
+
+    /// Takes the oldest child whose deadline is not after `now`, or any with `now` of `None`.
+    fn pop(&mut self, now: Option<u32>) -> Option<Orphan> {
+        let child = NonNull::new(self.first)?;
+        // SAFETY: Members of the list are valid.
+        unsafe {
+            let due = |now: u32| now.wrapping_sub((*child.as_ptr()).deadline) < u32::MAX / 2;
+            if !now.is_none_or(due) {
+                return None;
+            }
+            self.remove(child.as_ptr());
+        }
+        Some(Orphan(child))
+    }
+
+    /// Milliseconds from `now` until the oldest child is due.
+    fn due_in(&self, now: u32) -> Option<u32> {
+        let child = NonNull::new(self.first)?;
+        // SAFETY: Members of the list are valid.
+        let left = unsafe { (*child.as_ptr()).deadline }.wrapping_sub(now);
+        Some(if left < u32::MAX / 2 { left } else { 0 })
+    }
+}
+
+/// A child that was taken off the pending list by somebody who has to close it.
+struct Orphan(NonNull<Child>);
+
+impl Orphan {
+    /// Closes the connection. Process context.
+    fn kill(self) {
+        let child = self.0.as_ptr();
+        // SAFETY: We own the socket's reference (see the module's documentation), so child and
+        // socket are valid; after detach() nobody else finds the child.
+        unsafe {
+            let sk = (*child).sk;
+            bindings::tls_hs_lock_sock(sk);
+            (*child).state = State::Dead;
+            unhook(child);
+            drop_stand_in(child);
+            detach(sk);
+            bindings::release_sock(sk);
+            Stats::of(sk).count(Counter::Closed);
+            if let Some(close) = (*(*sk).__sk_common.skc_prot).close {
+                close(sk, 0);
+            }
+            free(child);
+            bindings::module_put(this_module());
+        }
+    }
+}
+
+/// Closes the connections that are overdue; returns in how many milliseconds the next one will be.
+/// Process context.
+pub(super) fn reap(listener: &Listener, now: u32) -> Option<u32> {
+    loop {
+        let popped = listener.pending().lock().pop(Some(now));
+        let Some(orphan) = popped else {
+            return listener.pending().lock().due_in(now);
+        };
+        // SAFETY: The socket is ours now.
+        unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::Timeout);
+        orphan.kill();
+    }
+}
+
+/// Closes all pending connections. Process context.
+pub(super) fn reap_all(listener: &Listener) {
+    loop {
+        let popped = listener.pending().lock().pop(None);
+        let Some(orphan) = popped else { return };
+        // SAFETY: The socket is ours now.
+        unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::ListenerClosed);
+        orphan.kill();
+    }
+}
+
+/// All that a connection will need, allocated before TCP makes its socket. Dropped unless attached.
+pub(super) struct Prepared(NonNull<Child>);
+
+impl Prepared {
+    /// SoftIRQ.
+    ///
+    /// # Safety
+    ///
+    /// `req` is a valid request of the listener.
+    pub(super) unsafe fn new(listener: Arc<Listener>, req: *const request_sock) -> Option<Self> {
+        // SAFETY: By the requirement.
+        let ticket = unsafe { Ticket::like(req) }?;
+        // SAFETY: The cache exists while the module serves sockets, with objects of this type.
+        let child = NonNull::new(unsafe {
+            bindings::tls_hs_cache_alloc_atomic(CACHE.load(Relaxed)).cast::<Child>()
+        })?;
+        let config = listener.config()?;
+        // SAFETY: Fresh memory of the right size and alignment; every field is written.
+        unsafe {
+            let child = child.as_ptr();
+            (&raw mut (*child).rcu).write(Default::default());
+            bindings::tls_hs_init_work(&raw mut (*child).close, Some(close_work));
+            (&raw mut (*child).links).write(Links {
+                listed: false,
+                prev: ptr::null_mut(),
+                next: ptr::null_mut(),
+            });
+            (&raw mut (*child).sk).write(ptr::null_mut());
+            (&raw mut (*child).stand_in).write_bytes(0, 1);
+            bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
+            (&raw mut (*child).state).write(State::Handshaking);
+            (&raw mut (*child).running).write(false);
+            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(listener.timeout_ms()));
+            (&raw mut (*child).ticket).write(Some(ticket));
+            (&raw mut (*child).listener).write(listener);
+            (&raw mut (*child).handshake).write(Handshake::new(config));
+        }
+        Some(Self(child))
+    }
+
+    /// Hooks the new socket `sk` and puts the child on the listener's pending list. SoftIRQ.
+    ///
+    /// # Safety
+    ///
+    /// `sk` was just made for this child's request, is locked, and the caller owns the reference
+    /// that the accept queue would own. The caller passes a reference to this module on.
+    pub(super) unsafe fn attach(self, sk: *mut sock) {
+        let child = self.0.as_ptr();
+        core::mem::forget(self);
+        // SAFETY: By the requirement the socket is ours to change; the child is valid, and stays
+        // so while the socket's lock is held and it is on the list.
+        unsafe {
+            (*child).sk = sk;
+            (*child).saved.write(Saved {
+                data_ready: (*sk).sk_data_ready,
+                state_change: (*sk).sk_state_change,
+                write_space: (*sk).sk_write_space,
+                use_task_frag: (*sk).sk_use_task_frag,
+                allocation: (*sk).sk_allocation,
+                rcvlowat: (*sk).sk_rcvlowat,
+            });
+            (*sk).sk_data_ready = Some(data_ready);
+            (*sk).sk_state_change = Some(state_change);
+            (*sk).sk_write_space = Some(write_space);
+            (*sk).sk_use_task_frag = false;
+            (*sk).sk_allocation = kernel::bindings::GFP_ATOMIC;
+            (*sk).sk_rcvlowat = 1;
+            bindings::tls_hs_set_ulp(sk, ULP.get(), child.cast());
+
+            let listener = (*child).listener.clone();
+            let first = listener.pending().lock().push(child);
+            if first {
+                listener.reap_in(listener.timeout_ms());
+            }
+            Stats::of(sk).count(Counter::Admitted);
+            // Whoever closes the listener may have emptied the list before we came.
+            if listener.is_dead() {
+                fail(child);
+            }
+        }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // SAFETY: Never attached: nobody else knows the child.
+        unsafe { free(self.0.as_ptr()) }
+    }
+}
+
+/// # Safety
+///
+/// `child` is initialised, and nobody finds it any more but RCU readers of `stand_in`.
+unsafe fn free(child: *mut Child) {
+    // SAFETY: By the requirement. What RCU readers may still look at has no destructor.
+    unsafe {
+        ptr::drop_in_place(child);
+        bindings::tls_hs_free_rcu(&raw mut (*child).rcu, child.cast());
+    }
+}
+
+/// The child of a socket, if it is one.
+///
+/// # Safety
+///
+/// The socket is locked, and the pointer is not used after it is unlocked or detached.
+unsafe fn child_of(sk: *mut sock) -> Option<NonNull<Child>> {
+    // SAFETY: By the requirement.
+    unsafe {
+        let icsk = inet_csk(sk);
+        if (*icsk).icsk_ulp_ops != ULP.get().cast_const() {
+            return None;
+        }
+        NonNull::new((*icsk).icsk_ulp_data.cast())
+    }
+}
+
+/// Gives the socket its own callbacks back.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn unhook(child: *mut Child) {
+    // SAFETY: By the requirement; `saved` was written by attach().
+    unsafe {
+        let sk = (*child).sk;
+        let saved = (*child).saved.assume_init_ref();
+        bindings::tls_hs_callback_lock(sk);
+        (*sk).sk_data_ready = saved.data_ready;
+        (*sk).sk_state_change = saved.state_change;
+        (*sk).sk_write_space = saved.write_space;
+        bindings::tls_hs_callback_unlock(sk);
+        (*sk).sk_use_task_frag = saved.use_task_frag;
+        (*sk).sk_allocation = saved.allocation;
+        (&raw mut (*sk).sk_rcvlowat).write_volatile(saved.rcvlowat);
+    }
+}
+
+/// # Safety
+///
+/// As [`unhook`]; process context, so that no caller further up looks at the stand-in.
+unsafe fn drop_stand_in(child: *mut Child) {
+    // SAFETY: By the requirement.
+    unsafe {
+        let sk = (*child).sk;
+        bindings::tls_hs_callback_lock(sk);
+        if (*sk).sk_socket == &raw mut (*child).stand_in {
+            bindings::tls_hs_sock_detach(sk);
+        }
+        bindings::tls_hs_callback_unlock(sk);
+    }
+}
+
+/// Takes the ULP off the socket; its reference to this module is the caller's to put.
+///
+/// # Safety
+///
+/// The socket is a child's, and locked.
+unsafe fn detach(sk: *mut sock) {
+    // SAFETY: By the requirement.
+    unsafe { bindings::tls_hs_set_ulp(sk, ptr::null(), ptr::null_mut()) }
+}
+
+/// Takes the child off the pending list; true if that was us.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn unlink(child: *mut Child) -> bool {
+    // SAFETY: By the requirement.
+    unsafe { (*child).listener.pending().lock().remove(child) }
+}
+
+/// Gives up on the connection.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn fail(child: *mut Child) {
+    // SAFETY: By the requirement; the work owns the socket's reference and so the child.
+    unsafe {
+        (*child).state = State::Dead;
+        if unlink(child) {
+            work::queue(&raw mut (*child).close);
+        }
+    }
+}
+
+unsafe extern "C" fn close_work(work: *mut work_struct) {
+    // SAFETY: The work is a field of a child that fail() or finish() made ours.
+    let child = unsafe { kernel::container_of!(work, Child, close) };
+    if let Some(child) = NonNull::new(child) {
+        Orphan(child).kill();
+    }
+}
+
+/// The handshake is over: puts the child on the accept queue.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn finish(child: *mut Child, state: State) {
+    // SAFETY: By the requirement; if we took the child off the list, the reference that the queue
+    // is given is ours. The listener's socket lives as long as its `Listener`.
+    unsafe {
+        if !unlink(child) {
+            (*child).state = State::Dead;
+            return;
+        }
+        (*child).state = state;
+        unhook(child);
+        let sk = (*child).sk;
+        let lsk = (*child).listener.socket();
+        let Some(ticket) = (*child).ticket.take() else {
+            return;
+        };
+        match ticket.enqueue(lsk, sk) {
+            Ok(()) => bindings::tls_hs_call_data_ready(lsk),
+            Err(ticket) => {
+                (*child).ticket = Some(ticket);
+                (*child).state = State::Dead;
+                Stats::of(sk).count(Counter::ListenerClosed);
+                work::queue(&raw mut (*child).close);
+            }
+        }
+    }
+}
+
+/// Lets the handshake go on as far as it can.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn run(child: *mut Child) {
+    // SAFETY: By the requirement. `running` keeps a callback that sending provokes from coming back
+    // here, so that this is the only reference to the handshake.
+    unsafe {
+        if (*child).state != State::Handshaking || (*child).running {
+            return;
+        }
+        if (*child).stand_in_missing() {
+            return;
+        }
+        (*child).running = true;
+        let progress = {
+            let bh = BhDisabled::new();
+            let mut stream = Stream::new((*child).sk);
+            let stats = Stats::of((*child).sk);
+            (*child).handshake.drive(&mut stream, &stats, &bh)
+        };
+        (*child).running = false;
+        match progress {
+            Progress::Pending => {}
+            Progress::Complete => finish(child, State::Complete),
+            Progress::Fallback => finish(child, State::Fallback),
+            Progress::Failed => fail(child),
+        }
+    }
+}
+
+impl Child {
+    /// Whether the three-way handshake is not over: nothing may be sent yet.
+    ///
+    /// # Safety
+    ///
+    /// The child is attached and its socket locked.
+    unsafe fn stand_in_missing(&self) -> bool {
+        // SAFETY: By the requirement.
+        unsafe { (*self.sk).sk_socket.is_null() }
+    }
+}
+
+unsafe extern "C" fn data_ready(sk: *mut sock) {
+    // SAFETY: TCP calls this with the socket locked.
+    unsafe {
+        if let Some(child) = child_of(sk) {
+            run(child.as_ptr());
+        }
+    }
+}
+
+unsafe extern "C" fn write_space(sk: *mut sock) {
+    // SAFETY: TCP calls this with the socket locked.
+    unsafe {
+        if let Some(child) = child_of(sk) {
+            let child = child.as_ptr();
+            if !(*child).running {
+                bindings::tls_hs_clear_nospace(&raw mut (*child).stand_in);
+                run(child);
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn state_change(sk: *mut sock) {
+    // SAFETY: TCP calls this with the socket locked.
+    unsafe {
+        let Some(child) = child_of(sk) else { return };
+        let child = child.as_ptr();
+        if (*child).state != State::Handshaking {
+            return;
+        }
+        match u32::from((*sk).__sk_common.skc_state) {
+            // Not earlier: tcp_validate_incoming() takes SYN_RECV with a socket for a crossed SYN.
+            bindings::TCP_ESTABLISHED => {
+                if (*child).stand_in_missing() {
+                    bindings::tls_hs_sock_attach(sk, &raw mut (*child).stand_in);
+                }
+            }
+            bindings::TCP_SYN_RECV => {}
+            // A FIN; what came before it, perhaps in the same segment, still counts.
+            bindings::TCP_CLOSE_WAIT => {
+                run(child);
+                if (*child).state == State::Handshaking {
+                    Stats::of(sk).count(Counter::PeerClosed);
+                    fail(child);
+                }
+            }
+            _ => {
+                Stats::of(sk).count(Counter::PeerReset);
+                fail(child);
+            }
+        }
+    }
+}
+
+/// ULP release: the socket is destroyed with our state on it, out of the accept queue of a closed
+/// listener. The caller puts the module.
+unsafe extern "C" fn release(sk: *mut sock) {
+    // SAFETY: Nobody else has the socket any more.
+    unsafe {
+        if let Some(child) = child_of(sk) {
+            (*inet_csk(sk)).icsk_ulp_data = ptr::null_mut();
+            free(child.as_ptr());
+        }
+    }
+}
+
+/// A child that `accept()` has taken off the accept queue.
+///
+/// # Invariants
+///
+/// Detached from its socket, so that nobody else finds it.
+pub(super) struct Accepted(NonNull<Child>);
+
+impl Accepted {
+    /// Takes our state off the accepted socket `sk`; `None` if it had none.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the socket's lock, in process context, and grafted the socket.
+    pub(super) unsafe fn take(sk: *mut sock) -> Option<Self> {
+        // SAFETY: By the requirement.
+        unsafe {
+            let child = child_of(sk)?;
+            detach(sk);
+            Some(Self(child))
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        // SAFETY: By the invariants.
+        unsafe { (*self.0.as_ptr()).state }
+    }
+
+    pub(super) fn handshake(&self) -> &Handshake {
+        // SAFETY: By the invariants.
+        unsafe { &(*self.0.as_ptr()).handshake }
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        // SAFETY: By the invariants; the ULP's reference to this module is ours since detach().
+        unsafe {
+            free(self.0.as_ptr());
+            bindings::module_put(this_module());
+        }
+    }
+}

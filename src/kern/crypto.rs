@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's library cryptography. All of it may be called in any context.
+
+use super::bindings;
+use core::mem::MaybeUninit;
+use kernel::prelude::*;
+use tls_hs::Hash;
+
+/// Overwrites a value that is plain data.
+pub(super) fn wipe<T>(value: &mut T) {
+    // SAFETY: `value` is writable; users of this function have types for which all zeros is valid.
+    unsafe { bindings::tls_hs_wipe(core::ptr::from_mut(value).cast(), size_of::<T>()) }
+}
+
+/// `N` secret bytes, overwritten when they are dropped.
+pub(crate) struct Secret<const N: usize>(pub(crate) [u8; N]);
+
+impl<const N: usize> Secret<N> {
+    /// All zeros.
+    pub(crate) const fn zero() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// A running SHA-256.
+#[derive(Clone)]
+pub(crate) struct Sha256(bindings::sha256_ctx);
+
+impl Hash<32> for Sha256 {
+    fn new() -> Self {
+        let mut ctx = bindings::sha256_ctx::default();
+        // SAFETY: `ctx` is writable.
+        unsafe { bindings::sha256_init(&mut ctx) };
+        Self(ctx)
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        // SAFETY: The context is initialised, `data` readable.
+        unsafe { bindings::tls_hs_sha256_update(&mut self.0, data.as_ptr(), data.len()) }
+    }
+
+    fn finish(mut self) -> [u8; 32] {
+        let mut out = [0; 32];
+        // SAFETY: The context is initialised, `out` has the size of the digest.
+        unsafe { bindings::sha256_final(&mut self.0, out.as_mut_ptr()) };
+        out
+    }
+}
+
+/// A running SHA-384.
+#[derive(Clone)]
+pub(crate) struct Sha384(bindings::sha384_ctx);
+
+impl Hash<48> for Sha384 {
+    fn new() -> Self {
+        let mut ctx = bindings::sha384_ctx::default();
+        // SAFETY: `ctx` is writable.
+        unsafe { bindings::sha384_init(&mut ctx) };
+        Self(ctx)
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        // SAFETY: The context is initialised, `data` readable.
+        unsafe { bindings::tls_hs_sha384_update(&mut self.0, data.as_ptr(), data.len()) }
+    }
+
+    fn finish(mut self) -> [u8; 48] {
+        let mut out = [0; 48];
+        // SAFETY: The context is initialised, `out` has the size of the digest.
+        unsafe { bindings::sha384_final(&mut self.0, out.as_mut_ptr()) };
+        out
+    }
+}
+
+/// HMAC-SHA-256 of the concatenated parts of a message.
+pub(crate) fn hmac_sha256(key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
+    let mut ctx = MaybeUninit::uninit();
+    // SAFETY: The context is initialised first and wiped by the last call; slices are readable and
+    // `out` has the size of the digest.
+    unsafe {
+        bindings::hmac_sha256_init_usingrawkey(ctx.as_mut_ptr(), key.as_ptr(), key.len());
+        for part in msg {
+            bindings::tls_hs_hmac_sha256_update(ctx.as_mut_ptr(), part.as_ptr(), part.len());
+        }
+        bindings::hmac_sha256_final(ctx.as_mut_ptr(), out.as_mut_ptr());
+    }
+}
+
+/// HMAC-SHA-384 of the concatenated parts of a message.
+pub(crate) fn hmac_sha384(key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
+    let mut ctx = MaybeUninit::uninit();
+    // SAFETY: As in hmac_sha256().
+    unsafe {
+        bindings::hmac_sha384_init_usingrawkey(ctx.as_mut_ptr(), key.as_ptr(), key.len());
+        for part in msg {
+            bindings::tls_hs_hmac_sha384_update(ctx.as_mut_ptr(), part.as_ptr(), part.len());
+        }
+        bindings::hmac_sha384_final(ctx.as_mut_ptr(), out.as_mut_ptr());
+    }
+}
+
+/// AES-GCM with a tag of 16 bytes.
+pub(crate) struct AesGcm(bindings::aesgcm_ctx);
+
+impl AesGcm {
+    /// `key` is 16 or 32 bytes long.
+    pub(crate) fn new(key: &[u8]) -> Result<Self> {
+        let mut gcm = Self(bindings::aesgcm_ctx::default());
+        // SAFETY: `key` is readable, the context writable.
+        super::to_result(unsafe {
+            bindings::aesgcm_expandkey(&mut gcm.0, key.as_ptr(), key.len() as u32, 16)
+        })?;
+        Ok(gcm)
+    }
+
+    /// Encrypts `data` in place and returns the tag.
+    pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        let buf = data.as_mut_ptr();
+        // SAFETY: The key is set up; source and destination may be the same.
+        unsafe {
+            bindings::aesgcm_encrypt(
+                &self.0,
+                buf,
+                buf,
+                data.len() as i32,
+                aad.as_ptr(),
+                aad.len() as i32,
+                nonce.as_ptr(),
+                tag.as_mut_ptr(),
+            )
+        };
+        tag
+    }
+
+    /// Checks the tag, in constant time, and decrypts `data` in place.
+    pub(crate) fn open(
+        &self,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> bool {
+        let buf = data.as_mut_ptr();
+        // SAFETY: As in seal().
+        unsafe {
+            bindings::aesgcm_decrypt(
+                &self.0,
+                buf,
+                buf,
+                data.len() as i32,
+                aad.as_ptr(),
+                aad.len() as i32,
+                nonce.as_ptr(),
+                tag.as_ptr(),
+            )
+        }
+    }
+}
+
+impl Drop for AesGcm {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Bytes from the kernel's random number generator.
+pub(crate) fn random(out: &mut [u8]) {
+    // SAFETY: `out` is writable.
+    unsafe { bindings::get_random_bytes(out.as_mut_ptr().cast(), out.len()) }
+}

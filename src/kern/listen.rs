@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A listening socket with TLS_HS: its connections become children before `accept()` sees them.
+//!
+//! The socket is found through `icsk_af_ops`, which points to the copy in its [`Listener`]: one
+//! pointer that TCP reads under RCU, restored and waited for before the listener goes.
+//! `icsk_ulp_data` stays null, so that the stock ULP's callbacks are right for the socket.
+//!
+//! # Locking
+//!
+//! [`install`] and [`uninstall`] run in process context under the socket lock; admission runs in
+//! SoftIRQ inside an RCU read-side critical section. The lock of the pending list nests inside a
+//! child's socket lock.
+
+use super::bindings::{
+    self, delayed_work, dst_entry, inet_connection_sock_af_ops, request_sock, sk_buff, sock,
+    work_struct,
+};
+use super::child::{self, Pending, Prepared};
+use super::lock::BhLock;
+use super::queue::{self, inet_csk};
+use super::rcu::RcuArc;
+use super::stat::Stats;
+use super::{this_module, work};
+use crate::listener::Config;
+use crate::stat::Counter;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{Arc, ArcBorrow};
+use kernel::types::Opaque;
+
+/// Our state of one listening socket.
+///
+/// # Invariants
+///
+/// `sk` is a TCP socket of which we hold a reference. While `sk`'s `icsk_af_ops` points to `af`, an
+/// RCU grace period has not passed since, or a child has a reference, the listener lives.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
+pub(super) struct Listener {
+    /// First, so that the socket's pointer to it is the pointer to the listener.
+    #[pin]
+    af: Opaque<inet_connection_sock_af_ops>,
+    #[pin]
+    reaper: Opaque<delayed_work>,
+    #[pin]
+    pending: BhLock<Pending>,
+    dead: Atomic<i32>,
+    config: RcuArc<Config>,
+    sk: *mut sock,
+    original_af: *const inet_connection_sock_af_ops,
+    original_data_ready: Option<unsafe extern "C" fn(sk: *mut sock)>,
+}
+
+// SAFETY: The raw pointers are to what the invariants keep alive, and never changed.
+unsafe impl Send for Listener {}
+// SAFETY: As above; the rest is behind locks, atomics and RCU.
+unsafe impl Sync for Listener {}
+
+impl Listener {
+    /// What the socket serves now. Any context.
+    pub(super) fn config(&self) -> Option<Arc<Config>> {
+        self.config.get()
+    }
+
+    pub(super) fn pending(&self) -> &BhLock<Pending> {
+        &self.pending
+    }
+
+    pub(super) fn socket(&self) -> *mut sock {
+        self.sk
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(Relaxed) != 0
+    }
+
+    /// Milliseconds that a handshake may take.
+    pub(super) fn timeout_ms(&self) -> u32 {
+        crate::handshake_timeout_ms()
+    }
+
+    /// Looks at the deadlines in `ms` milliseconds, unless that is planned already. Any context.
+    pub(super) fn reap_in(&self, ms: u32) {
+        // SAFETY: Initialised, and cancelled before the listener's socket lets it go.
+        unsafe { work::queue_delayed(self.reaper.get(), ms) }
+    }
+
+    /// The listener of a socket, if it has one.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the socket's lock or is in an RCU read-side critical section, and uses the
+    /// reference only inside it.
+    unsafe fn of<'a>(sk: *const sock) -> Option<ArcBorrow<'a, Self>> {
+        // SAFETY: By the requirement the pointer is to the stock structure or to a live listener;
+        // only listeners have our syn_recv_sock().
+        unsafe {
+            let af = bindings::tls_hs_af_ops(sk);
+            if (*af).syn_recv_sock? as usize != syn_recv_sock as usize {
+                return None;
+            }
+            Some(ArcBorrow::from_raw(af.cast::<Self>()))
+        }
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Listener {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the invariants the reference is ours.
+        unsafe { bindings::tls_hs_sock_put(self.sk) }
+    }
+}
+
+/// Makes `sk` serve `config`, from now on or instead of what it served. Process context.
+///
+/// # Safety
+///
+/// The caller holds the lock of `sk`, a TCP socket that is not connected and has our `proto_ops`,
+/// so that [`uninstall`] will be called.
+pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
+    // SAFETY: The caller holds the lock.
+    if let Some(listener) = unsafe { Listener::of(sk) } {
+        listener.config.set(Some(config));
+        return Ok(());
+    }
+    // SAFETY: The caller holds the lock.
+    let (original_af, original_data_ready) =
+        unsafe { ((*inet_csk(sk)).icsk_af_ops, (*sk).sk_data_ready) };
+    let listener = Arc::pin_init(
+        pin_init!(Listener {
+            af <- Opaque::ffi_init(|af: *mut inet_connection_sock_af_ops| {
+                // SAFETY: The original is valid and `af` is writable.
+                unsafe {
+                    af.write(core::ptr::read(original_af));
+                    (*af).syn_recv_sock = Some(syn_recv_sock);
+                }
+            }),
+            reaper <- Opaque::ffi_init(|work| {
+                // SAFETY: `work` is writable and pinned.
+                unsafe { bindings::tls_hs_init_delayed_work(work, Some(reap_work)) }
+            }),
+            pending <- BhLock::new(
+                Pending::new(),
+                c"tls_hs_pending",
+                kernel::static_lock_class!(),
+            ),
+            dead: Atomic::new(0),
+            config: RcuArc::new(config),
+            sk: {
+                // SAFETY: The caller has a reference.
+                unsafe { bindings::tls_hs_sock_hold(sk) };
+                sk
+            },
+            original_af,
+            original_data_ready,
+        }),
+        GFP_KERNEL,
+    )?;
+    // SAFETY: The caller holds the lock. The reference goes to the socket; uninstall() takes it.
+    unsafe {
+        bindings::tls_hs_set_af_ops(sk, listener.into_raw().cast());
+        bindings::tls_hs_set_data_ready(sk, Some(data_ready));
+    }
+    Ok(())
+}
+
+/// Makes `sk` an ordinary socket again and closes its pending connections. Process context.
+///
+/// # Safety
+///
+/// `sk` has our `proto_ops` and is about to be released; its lock is not held.
+pub(super) unsafe fn uninstall(sk: *mut sock) {
+    // SAFETY: By the requirement nobody installs any more. The reference that install() gave to the
+    // socket is taken back after the last reader has gone.
+    unsafe {
+        bindings::tls_hs_lock_sock(sk);
+        let listener = Listener::of(sk).map(Arc::from);
+        if let Some(listener) = &listener {
+            listener.dead.store(1, Relaxed);
+            bindings::tls_hs_set_data_ready(sk, listener.original_data_ready);
+            bindings::tls_hs_set_af_ops(sk, listener.original_af);
+        }
+        bindings::release_sock(sk);
+        let Some(listener) = listener else { return };
+
+        // No SoftIRQ is in syn_recv_sock() or clone() for this listener after this, and no new
+        // socket has a copy of the pointer.
+        bindings::synchronize_net();
+        bindings::cancel_delayed_work_sync(listener.reaper.get());
+        child::reap_all(&listener);
+        drop(Arc::from_raw(Arc::as_ptr(&listener)));
+    }
+}
+
+/// Makes a socket that was cloned from a listener an ordinary one again: ULP clone callback.
+///
+/// # Safety
+///
+/// SoftIRQ, inside RCU, `sk` new and locked.
+pub(super) unsafe fn strip(sk: *mut sock) {
+    // SAFETY: By the requirement.
+    unsafe {
+        bindings::tls_hs_set_ulp(sk, core::ptr::null(), core::ptr::null_mut());
+        if let Some(listener) = Listener::of(sk) {
+            bindings::tls_hs_set_af_ops(sk, listener.original_af);
+            bindings::tls_hs_set_data_ready(sk, listener.original_data_ready);
+        }
+    }
+}
+
+unsafe extern "C" fn reap_work(work: *mut work_struct) {
+    // SAFETY: The work is the first member of the listener's delayed_work; the listener lives until
+    // the work was cancelled.
+    let listener = unsafe {
+        let delayed = kernel::container_of!(work, delayed_work, work);
+        let listener: *const Listener = kernel::container_of!(Opaque::cast_from(delayed), Listener, reaper);
+        ArcBorrow::from_raw(listener)
+    };
+    if let Some(ms) = child::reap(&listener, work::now_ms()) {
+        if !listener.is_dead() {
+            listener.reap_in(ms.saturating_add(1));
+        }
+    }
+}
+
+/// `sk_data_ready` of a listener. TCP also calls it for every child that it has made; those are not
+/// on the accept queue yet, and nobody shall be woken for them.
+unsafe extern "C" fn data_ready(sk: *mut sock) {
+    // SAFETY: The caller holds a reference to the socket or is inside RCU.
+    unsafe {
+        if let Some(listener) = Listener::of(sk) {
+            if let Some(original) = listener.original_data_ready {
+                if !queue::is_empty(sk) {
+                    original(sk);
+                }
+            }
+        }
+    }
+}
+
+type CopyOptions = Option<unsafe extern "C" fn(newsk: *mut sock, sk: *const sock)>;
+
+/// `icsk_af_ops->syn_recv_sock` of a listener: makes the socket of a connection whose three-way
+/// handshake is over, and keeps it off the accept queue.
+unsafe extern "C" fn syn_recv_sock(
+    sk: *const sock,
+    skb: *mut sk_buff,
+    req: *mut request_sock,
+    dst: *mut dst_entry,
+    req_unhash: *mut request_sock,
+    own_req: *mut bool,
+    opt_child_init: CopyOptions,
+) -> *mut sock {
+    // SAFETY: TCP calls this in SoftIRQ, inside RCU, with valid arguments.
+    unsafe {
+        let Some(listener) = Listener::of(sk) else {
+            return refuse(sk, dst, Counter::ListenerClosed);
+        };
+        let Some(original) = (*listener.original_af).syn_recv_sock else {
+            return refuse(sk, dst, Counter::ListenerClosed);
+        };
+        if listener.is_dead() {
+            return refuse(sk, dst, Counter::ListenerClosed);
+        }
+        if bindings::tls_hs_is_syn(skb) {
+            // TCP fast open: the data would come before the three-way handshake is over. Without a
+            // socket TCP goes on as if the option had not been there.
+            bindings::dst_release(dst);
+            return core::ptr::null_mut();
+        }
+        if listener.pending().lock().count() >= crate::max_pending() {
+            return refuse(sk, dst, Counter::PendingFull);
+        }
+        let Some(prepared) = Prepared::new(listener.into(), req) else {
+            return refuse(sk, dst, Counter::NoMemory);
+        };
+        if !bindings::try_module_get(this_module()) {
+            return refuse(sk, dst, Counter::NoMemory);
+        }
+        let child = original(sk, skb, req, dst, req_unhash, own_req, opt_child_init);
+        if child.is_null() || !*own_req {
+            bindings::module_put(this_module());
+            return child;
+        }
+        prepared.attach(child);
+        // Stock code then leaves the child off the accept queue.
+        bindings::tls_hs_keep_off_queue(req);
+        child
+    }
+}
+
+/// Drops the connection's ACK, as TCP does on its own overflows: the client sends it again.
+///
+/// # Safety
+///
+/// As in [`syn_recv_sock`].
+unsafe fn refuse(sk: *const sock, dst: *mut dst_entry, why: Counter) -> *mut sock {
+    // SAFETY: By the requirement.
+    unsafe {
+        Stats::of(sk).count(why);
+        bindings::tls_hs_listendrop(sk);
+        bindings::dst_release(dst);
+    }
+    core::ptr::null_mut()
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The listener's accept queue, entered late: when the handshake is over.
+
+use super::bindings::{self, inet_connection_sock, request_sock, sock};
+use core::ptr::NonNull;
+
+/// `inet_csk()`.
+pub(super) fn inet_csk(sk: *mut sock) -> *mut inet_connection_sock {
+    sk.cast()
+}
+
+/// A place on the accept queue, taken when the connection is admitted so that nothing has to be
+/// allocated when its handshake is over.
+///
+/// # Invariants
+///
+/// An initialised `request_sock` that is in no table and on no queue.
+pub(super) struct Ticket(NonNull<request_sock>);
+
+impl Ticket {
+    /// Any context.
+    ///
+    /// # Safety
+    ///
+    /// `like` is a valid request of the connection's listener.
+    pub(super) unsafe fn like(like: *const request_sock) -> Option<Self> {
+        // SAFETY: By the requirement.
+        NonNull::new(unsafe { bindings::tls_hs_reqsk_like(like) }).map(Self)
+    }
+
+    /// Puts `child` at the end of the queue of `listener`; gives the ticket back if that does not
+    /// listen any more. Any context.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a reference to `listener`, and passes the accept queue's reference to
+    /// `child` on.
+    pub(super) unsafe fn enqueue(self, listener: *mut sock, child: *mut sock) -> Result<(), Self> {
+        // SAFETY: `listener` is referenced; its queue is changed under its lock, as
+        // inet_csk_reqsk_queue_add() does. The request is ours by the invariants.
+        unsafe {
+            let queue = &raw mut (*inet_csk(listener)).icsk_accept_queue;
+            let lock = (&raw mut (*queue).rskq_lock).cast();
+            let req = self.0.as_ptr();
+
+            bindings::tls_hs_spin_lock_bh(lock);
+            let listens = u32::from((*listener).__sk_common.skc_state) == bindings::TCP_LISTEN;
+            if listens {
+                (*req).sk = child;
+                (*req).dl_next = core::ptr::null_mut();
+                if (*queue).rskq_accept_head.is_null() {
+                    (&raw mut (*queue).rskq_accept_head).write_volatile(req);
+                } else {
+                    (*(*queue).rskq_accept_tail).dl_next = req;
+                }
+                (*queue).rskq_accept_tail = req;
+                bindings::tls_hs_acceptq_added(listener);
+            }
+            bindings::tls_hs_spin_unlock_bh(lock);
+            if !listens {
+                return Err(self);
+            }
+        }
+        core::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // SAFETY: By the invariants nobody else knows the request.
+        unsafe { bindings::tls_hs_reqsk_free(self.0.as_ptr()) }
+    }
+}
+
+/// `reqsk_queue_empty()`. Any context.
+///
+/// # Safety
+///
+/// The caller holds a reference to `listener` or is inside an RCU read-side critical section that
+/// protects it.
+pub(super) unsafe fn is_empty(listener: *mut sock) -> bool {
+    // SAFETY: By the requirement; a racy look is what the C function does too.
+    unsafe {
+        (&raw const (*inet_csk(listener)).icsk_accept_queue.rskq_accept_head)
+            .read_volatile()
+            .is_null()
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A reference-counted value that readers in SoftIRQ take without a lock while a writer replaces it.
+
+use super::bindings;
+use core::ptr;
+use kernel::sync::atomic::{Acquire, Atomic, Full};
+use kernel::sync::{rcu, Arc, ArcBorrow};
+
+/// An [`Arc`] or nothing, published by RCU.
+///
+/// # Invariants
+///
+/// The pointer is null or came from [`Arc::into_raw`], and that reference is given up only after an
+/// RCU grace period has passed since the pointer was replaced.
+pub(crate) struct RcuArc<T: Send + Sync + 'static>(Atomic<*mut T>);
+
+impl<T: Send + Sync + 'static> RcuArc<T> {
+    /// Publishes `value`.
+    pub(crate) fn new(value: Arc<T>) -> Self {
+        // INVARIANT: The pointer comes from `Arc::into_raw()`.
+        Self(Atomic::new(value.into_raw().cast_mut()))
+    }
+
+    /// Nothing yet.
+    pub(crate) const fn none() -> Self {
+        Self(Atomic::new(ptr::null_mut()))
+    }
+
+    /// The current value. Any context.
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
+        let _guard = rcu::read_lock();
+        let ptr = self.0.load(Acquire);
+        if ptr.is_null() {
+            return None;
+        }
+        // SAFETY: By the invariants, the pointer's reference is held at least until this read-side
+        // critical section ends.
+        Some(unsafe { ArcBorrow::from_raw(ptr) }.into())
+    }
+
+    /// Replaces the value and drops the old one. Process context: waits for a grace period.
+    pub(crate) fn set(&self, value: Option<Arc<T>>) {
+        let new = value.map_or(ptr::null_mut(), |value| value.into_raw().cast_mut());
+        let old = self.0.xchg(new, Full);
+        if old.is_null() {
+            return;
+        }
+        // SAFETY: Process context, by the contract of this function.
+        unsafe { bindings::synchronize_rcu() };
+        // SAFETY: By the invariants this is the reference that `new()` or `set()` stored; readers
+        // that saw the pointer have left their critical sections.
+        drop(unsafe { Arc::from_raw(old) });
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for RcuArc<T> {
+    fn drop(&mut self) {
+        let ptr = self.0.load(Acquire);
+        if !ptr.is_null() {
+            // SAFETY: The owner is gone, so no reader can come to this pointer any more; it is the
+            // reference that `new()` or `set()` stored.
+            drop(unsafe { Arc::from_raw(ptr) });
+        }
+    }
+}

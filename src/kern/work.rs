@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's workqueue: what a SoftIRQ can't do itself.
+
+use super::bindings::{self, delayed_work, work_struct, workqueue_struct};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// # Invariants
+///
+/// Not null between [`init`] and [`exit`].
+static QUEUE: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut());
+
+/// Makes the workqueue. Process context, at load time.
+pub(super) fn init() -> Result {
+    // SAFETY: The name is a C string.
+    let wq = unsafe { bindings::tls_hs_alloc_workqueue(c"tls_hs".as_ptr().cast()) };
+    if wq.is_null() {
+        return Err(ENOMEM);
+    }
+    QUEUE.store(wq, Relaxed);
+    Ok(())
+}
+
+/// Waits for all work and frees the workqueue. Process context, at unload time.
+pub(super) fn exit() {
+    let wq = QUEUE.xchg(core::ptr::null_mut(), kernel::sync::atomic::Full);
+    if !wq.is_null() {
+        // SAFETY: The queue is ours, and no socket that could queue to it is left.
+        unsafe { bindings::destroy_workqueue(wq) }
+    }
+}
+
+/// Queues `work`; false if it was queued already. Any context.
+///
+/// # Safety
+///
+/// `work` is initialised and lives until its function has run.
+pub(super) unsafe fn queue(work: *mut work_struct) -> bool {
+    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
+    unsafe { bindings::tls_hs_queue_work(QUEUE.load(Relaxed), work) }
+}
+
+/// Queues `work` to run in `ms` milliseconds, unless it is queued already. Any context.
+///
+/// # Safety
+///
+/// `work` is initialised and lives until it was cancelled.
+pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
+    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
+    unsafe {
+        let delay = bindings::tls_hs_ms_to_jiffies(ms);
+        bindings::tls_hs_queue_delayed_work(QUEUE.load(Relaxed), work, delay);
+    }
+}
+
+/// Milliseconds of a clock that never goes back; wraps around.
+pub(super) fn now_ms() -> u32 {
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_now_ms() }
+}

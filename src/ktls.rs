@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hand-over of an established connection to kTLS, in `accept()`.
+
+use crate::driver::Handshake;
+use crate::kern::errno::ENOTCONN;
+use crate::kern::ktls::{Connected, Direction};
+use crate::kern::stat::Stats;
+use crate::stat::Counter;
+use kernel::prelude::*;
+
+/// Puts kTLS with the handshake's traffic keys on a socket. What the client has sent behind its
+/// Finished is still in the receive queue and becomes the first records that kTLS decrypts. Process
+/// context.
+///
+/// # Errors
+///
+/// Whatever kTLS says; the connection is of no use then.
+pub(crate) fn establish(handshake: &Handshake, socket: &Connected, stats: &Stats<'_>) -> Result {
+    let result = install(handshake, socket);
+    stats.count(match result {
+        Ok(()) => Counter::Accepted,
+        Err(_) => Counter::KtlsFailed,
+    });
+    result
+}
+
+fn install(handshake: &Handshake, socket: &Connected) -> Result {
+    let session = handshake.established().ok_or(ENOTCONN)?;
+    socket.set_ulp()?;
+    socket.set_keys(Direction::Tx, session.version, session.server)?;
+    socket.set_keys(Direction::Rx, session.version, session.client)
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TLS server handshakes in the kernel.
+//!
+//! The glue between the engine (`tls_hs`), its curve (`crypto_p256`) and the kernel:
+//!
+//! ```text
+//!           listener   TLS_HS, what a listening socket serves
+//!              │
+//!           keyring    certificates and private keys, by server name
+//!              │
+//!            driver    one handshake: bytes in, steps out     ── tls_hs, crypto
+//!              │
+//!             ktls     the traffic keys go to kTLS at accept()
+//!
+//!             stat     counters          kern    all unsafe code
+//! ```
+
+#![deny(unsafe_code)]
+
+use kernel::prelude::*;
+
+mod crypto;
+mod driver;
+mod kern;
+mod keyring;
+mod ktls;
+mod listener;
+mod stat;
+
+module! {
+    type: TlsHs,
+    name: "tls_hs",
+    authors: ["tls_hs developers"],
+    description: "TLS server handshakes below accept(2)",
+    license: "GPL",
+    params: {
+        handshake_timeout_ms: u32 {
+            default: 10000,
+            description: "Milliseconds from the TCP to the end of the TLS handshake",
+        },
+        max_pending: u32 {
+            default: 65536,
+            description: "Handshakes that one listening socket may have going on",
+        },
+    },
+}
+
+/// Milliseconds that a handshake may take.
+fn handshake_timeout_ms() -> u32 {
+    *module_parameters::handshake_timeout_ms.value()
+}
+
+/// Handshakes that one listening socket may have going on.
+fn max_pending() -> u32 {
+    *module_parameters::max_pending.value()
+}
+
+/// `THIS_MODULE`.
+fn module_ptr() -> *mut kernel::bindings::module {
+    THIS_MODULE.as_ptr()
+}
+
+/// What the module has registered. Dropped in this order: first no new socket, then the rest.
+struct TlsHs {
+    _ulp: kern::ulp::Registration,
+    _keys: keyring::Registration,
+    _driver: driver::Registration,
+    _counters: kern::stat::Registration,
+}
+
+impl kernel::Module for TlsHs {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        crypto::self_test()?;
+        let counters = kern::stat::Registration::new()?;
+        let driver = driver::Registration::new()?;
+        let keys = keyring::Registration::new()?;
+        let ulp = kern::ulp::Registration::new()?;
+        Ok(Self {
+            _ulp: ulp,
+            _keys: keys,
+            _driver: driver,
+            _counters: counters,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted, per network namespace.
+
+use tls_hs::Reason;
+
+/// Declares [`Counter`] and the names in /proc/net/tls_hs_stat.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $variant:ident $name:literal;)*) => {
+        /// What the glue counts; the engine's reasons come after these.
+        #[derive(Clone, Copy)]
+        #[repr(usize)]
+        pub(crate) enum Counter {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        const NAMES: &[&str] = &[$($name,)*];
+    };
+}
+
+counters! {
+    /// Connections whose TCP handshake was over and whose TLS handshake began.
+    Admitted "admitted";
+    /// Handshakes that the kernel completed.
+    Completed "completed";
+    /// Connections given to user space with nothing read; the reasons are counted too.
+    FellBack "fell_back";
+    /// Handshakes that failed; the reasons are counted too.
+    Failed "failed";
+    /// Connections that accept(2) returned with kTLS on them.
+    Accepted "accepted";
+    /// Completed handshakes that were lost because kTLS could not be set up.
+    KtlsFailed "ktls_failed";
+    /// Handshakes that took too long.
+    Timeout "timeout";
+    /// Clients that ended the connection in mid handshake.
+    PeerClosed "peer_closed";
+    /// Clients that reset the connection in mid handshake, or were reset by TCP or the
+    /// administrator.
+    PeerReset "peer_reset";
+    /// Handshakes whose messages TCP did not take.
+    SendFailed "send_failed";
+    /// Handshakes that were ended because their listening socket was closed.
+    ListenerClosed "listener_closed";
+    /// Connections not taken because too many handshakes of the listening socket were going on.
+    PendingFull "pending_full";
+    /// Connections not taken for want of memory.
+    NoMemory "no_memory";
+    /// Connections closed by the module, for whatever reason.
+    Closed "closed";
+}
+
+/// One counter: the glue's own, or a reason of the engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Count(usize);
+
+impl Count {
+    /// How many there are.
+    pub(crate) const TOTAL: usize = NAMES.len() + Reason::COUNT;
+
+    /// Less than [`Count::TOTAL`].
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+
+    /// Name of the counter with this index.
+    pub(crate) fn name(index: usize) -> &'static str {
+        match NAMES.get(index) {
+            Some(name) => name,
+            None => Reason::ALL
+                .get(index.wrapping_sub(NAMES.len()))
+                .map_or("", |reason| reason.name()),
+        }
+    }
+}
+
+impl From<Counter> for Count {
+    fn from(counter: Counter) -> Self {
+        Self(counter as usize)
+    }
+}
+
+impl From<Reason> for Count {
+    fn from(reason: Reason) -> Self {
+        Self(NAMES.len().wrapping_add(reason as usize))
+    }
+}
