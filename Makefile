@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types. Everything is built and run with the tools of a Debian build
+# root that the scripts of tools/env make and keep in a cache; see `make help`.
+
+export KREL KDIR TLS_HS_CACHE T V KEEP QEMU_ACCEL INSTALL_MOD_PATH DESTDIR PREFIX
+
+ENV := tools/env
+# For the fragments below: run something in the build root.
+IN_ROOT := $(ENV)/in-root
+
+.PHONY: all help env modules tools install demo test test-host test-vm test-harness check vm clean clean-cache
+
+all: modules tools
+
+help:
+	@echo 'tls_hs: TLS handshakes in the Linux kernel'
+	@echo
+	@echo '  make demo          boot a VM with the module, fetch a page from it (KEEP=1: let it run)'
+	@echo '  make test          all tests, ends with "N passed, M failed"'
+	@echo '  make test-host     formatting, lints, the crates'\'' own tests'
+	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
+	@echo '  make check         formatting, lints, panics, headers'
+	@echo '  make modules       tls_hs.ko for the newest Debian 13 backports kernel'
+	@echo '  make tools         server and other programs'
+	@echo '  make install       module, header and tools on this machine'
+	@echo '  make vm            a shell in the VM'
+	@echo '  make env           only prepare build root, kernel and VM'
+	@echo '  make clean         remove what was built from this checkout'
+	@echo '  make clean-cache   remove everything, downloads too'
+	@echo
+	@echo '  KREL=RELEASE       another kernel release (KREL=$$(uname -r))'
+	@echo '  KDIR=DIR           a kernel tree that is already prepared'
+	@echo '  QEMU_ACCEL=kvm     where it works; default is emulation'
+	@echo '  TLS_HS_CACHE=DIR   instead of ~/.cache/tls_hs (3 GB)'
+	@echo '  V=1                show commands'
+
+env:
+	@$(ENV)/prepare
+
+modules:
+	@$(ENV)/modules module
+
+tools:
+	@$(ENV)/modules tools
+
+install:
+	@$(ENV)/install
+
+demo:
+	@$(ENV)/demo
+
+vm:
+	@$(ENV)/vm-shell
+
+test:
+	@$(ENV)/test host vm
+
+test-host:
+	@$(ENV)/test host
+
+test-vm:
+	@$(ENV)/test vm
+
+# Does the harness see a failing test, a splat, a panic, a hang?
+test-harness:
+	@$(ENV)/test-harness
+
+check:
+	@$(ENV)/check
+
+clean:
+	@$(ENV)/clean
+
+clean-cache:
+	@$(ENV)/clean --all
+
+-include $(wildcard crypto_p256/*.mk tls_hs/*.mk)

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What `make check` looks at, one function a check. Each runs in the source folder,
+# fails by its status and says why on standard output.
+
+CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header module module-clippy panics)
+
+# run_check NAME LOG: sets CHECK_STATUS. It is no status of the function's own because
+# a function that is called from if or || runs with set -e switched off.
+run_check() {
+	set +e
+	(set -e && cd "$SRC" && "check_${1//-/_}") >"$2" 2>&1 </dev/null
+	CHECK_STATUS=$?
+	set -e
+}
+
+# Files of the checkout, whether committed or not, that match a pattern.
+sources() {
+	git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+check_rustfmt() {
+	in_root cargo fmt --all --check
+	sources 'src/*.rs' | xargs -r "$ENV_DIR/in-root" rustfmt --edition 2021 --check --config skip_children=true
+}
+
+check_clippy() {
+	in_root cargo clippy --workspace --all-targets -- -D warnings
+}
+
+check_rustdoc() {
+	in_root env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+}
+
+# Every script, by its suffix or its first line.
+check_shellcheck() {
+	{
+		sources '*.sh'
+		sources tools tests .ci | while read -r file; do
+			! head -n 1 "$file" | grep -qE '^#!/bin/(ba)?sh' || echo "$file"
+		done
+	} | sort -u | xargs -r "$ENV_DIR/in-root" shellcheck
+}
+
+check_checkpatch() {
+	sources '*.c' '*.h' | xargs -r "$ENV_DIR/in-root" perl "$KTREE/scripts/checkpatch.pl" \
+		--no-tree --no-summary --terse --quiet --show-types -f \
+		--ignore SPLIT_STRING,CONST_STRUCT
+}
+
+# The user header is C, C++ and bindgen's, and all say the same.
+check_header() {
+	local dir=$BUILD/header
+	rm -rf "$dir"
+	mkdir -p "$dir/linux"
+	cp src/uapi/tls_hs.h "$dir/linux/"
+	printf '#include <linux/tls_hs.h>\n#include <linux/tls_hs.h>\nint size = sizeof(struct tls_hs_crypto_info);\n' |
+		tee "$dir/use.c" >"$dir/use.cc"
+	in_root gcc-14 -std=c99 -Wall -Wextra -Wpedantic -Werror -I "$dir" -c -o "$dir/c.o" "$dir/use.c"
+	in_root g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -I "$dir" -c -o "$dir/cc.o" "$dir/use.cc"
+	in_root bindgen "$dir/linux/tls_hs.h" --allowlist-item '(?i).*tls_hs.*|[PA]F_TLS' -o "$dir/tls_hs.rs"
+	grep -oE '^#define (TLS_HS_[A-Z0-9_]+|TLS_HS|[PA]F_TLS)\b' src/uapi/tls_hs.h | cut -d' ' -f2 | while read -r name; do
+		grep -q "pub const $name:" "$dir/tls_hs.rs" || {
+			echo "bindgen does not see $name"
+			exit 1
+		}
+	done
+}
+
+# The module's own code warns of nothing.
+check_module() {
+	local log=$BUILD/module.log
+	rm -rf "$BUILD/check"
+	build_locked kbuild "$BUILD/check" KRUSTFLAGS=-Dwarnings modules >"$log" 2>&1 || {
+		cat "$log"
+		return 1
+	}
+	! grep -E '\bwarning:|WARNING:' "$log"
+}
+
+check_module_clippy() {
+	rm -rf "$BUILD/clippy"
+	build_locked kbuild "$BUILD/clippy" CLIPPY=1 KRUSTFLAGS=-Dwarnings modules
+}
+
+check_panics() {
+	[ -d "$BUILD/check" ] || check_module
+	find "$BUILD/check" -name '*.o' ! -name '*.mod.o' ! -name '.*' -print0 |
+		xargs -0 "$ENV_DIR/in-root" "$SRC/tools/check-panics"
+}

@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel: which release, its prepared tree, its image and modules.
+# Sets KREL (release), KVER (package version), KTREE (prepared tree), KIMAGE.
+
+RELEASE_DAYS=7
+
+# Asks the archive, at most once a week; KREL= names a release, KDIR= a tree.
+find_release() {
+	local file=$CACHE/release${KREL:+-$KREL}
+	if [ -n "${KREL:-}" ]; then
+		in_root "$ENV_DIR/archive" version "$KREL" >"$file.new"
+		sed -i "s/^/$KREL /" "$file.new"
+	elif ! in_root "$ENV_DIR/archive" newest >"$file.new"; then
+		[ -s "$file" ] || return 1
+		echo "keeping the release found earlier" >&2
+		touch "$file"
+		return
+	fi
+	mv "$file.new" "$file"
+}
+
+kernel_names() {
+	KTREE=${KDIR:+$(realpath "$KDIR")}
+	KTREE=${KTREE:-$CACHE/linux-$KREL}
+	KIMAGE=$CACHE/image-$KREL
+	BUILD=$CACHE/build/$CHECKOUT-$KREL
+}
+
+step_release() {
+	local file
+	if [ -n "${KDIR:-}" ]; then
+		[ -s "$KDIR/include/config/kernel.release" ] ||
+			die "KDIR=$KDIR is no prepared kernel tree (make modules_prepare)"
+		KREL=$(cat "$KDIR/include/config/kernel.release")
+	fi
+	file=$CACHE/release${KREL:+-$KREL}
+	if [ -z "$(find "$file" -mtime "-$RELEASE_DAYS" -size +0 2>/dev/null)" ]; then
+		step "kernel release${KREL:+ $KREL}" release find_release
+		read -r KREL KVER <"$file"
+		echo "      $KREL, Debian package $KVER"
+	else
+		STEP=$((STEP + 1))
+		read -r KREL KVER <"$file"
+		echo "[$STEP/$STEPS] kernel release: $KREL, Debian package $KVER"
+	fi
+	kernel_names
+}
+
+# Where make_tree unpacks is where it stays: a prepared tree remembers its place.
+make_tree() {
+	local make=(make -C "$KTREE" CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 "KERNELRELEASE=$KREL")
+	rm -rf "$KTREE" "$KTREE.deb"
+	mkdir -p "$KTREE.deb"
+	in_root "$ENV_DIR/archive" source "$KREL" "$KVER" "$KTREE.deb"
+	mv "$KTREE.deb/tree" "$KTREE"
+	rmdir "$KTREE.deb"
+	cp "$KTREE/.config" "$KTREE/.config.debian"
+	in_root "$ENV_DIR/with-rust-src" "${make[@]}" olddefconfig
+	# The module loads only if it is built with the compilers of the kernel.
+	if ! diff "$KTREE/.config.debian" "$KTREE/.config"; then
+		echo "the build root's tools differ from those that Debian built $KREL with" >&2
+		return 1
+	fi
+	in_root "$ENV_DIR/with-rust-src" "${make[@]}" -j"$(nproc)" modules_prepare
+}
+
+step_tree() {
+	if [ -n "${KDIR:-}" ]; then
+		STEP=$((STEP + 1))
+		echo "[$STEP/$STEPS] kernel tree: $KTREE, as KDIR= says"
+		return
+	fi
+	ensure "linux-$KREL" "$(hash_of "$KREL" "$KVER" "$CACHE/root.compilers" "$(declare -f make_tree)")" \
+		"kernel tree $KREL (about 2 min)" make_tree
+}
+
+make_image() {
+	rm -rf "$KIMAGE" "$KIMAGE.new"
+	mkdir -p "$KIMAGE.new"
+	in_root "$ENV_DIR/archive" image "$KREL" "$KVER" "$KIMAGE.new"
+	mv "$KIMAGE.new" "$KIMAGE"
+}
+
+step_image() {
+	ensure "image-$KREL" "$(hash_of "$KREL" "$KVER" "$(declare -f make_image)" "$ENV_DIR/archive")" "stock kernel image $KREL" make_image
+}
