@@ -23,11 +23,14 @@
 #![warn(missing_docs)]
 
 mod codec;
+pub mod credential;
+pub mod der;
 mod env;
 mod error;
 mod key_schedule;
 mod msgs;
 mod params;
+pub mod pem;
 mod record;
 mod secret;
 mod server;

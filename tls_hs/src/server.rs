@@ -197,7 +197,7 @@ enum Event<'a> {
 ///
 /// # Size
 ///
-/// Inline and below 2 KiB; the assertion is beside the type.
+/// Inline and at most [`Server::SIZE_MAX`] bytes, for whatever running hashes `C` has.
 pub struct Server<C: Crypto> {
     state: State<C>,
     context: Context,
@@ -210,8 +210,14 @@ impl<C: Crypto> Default for Server<C> {
 }
 
 impl<C: Crypto> Server<C> {
+    /// Most bytes that the context of a handshake takes.
+    pub const SIZE_MAX: usize = 1536;
+
+    const SIZE_HOLDS: () = assert!(size_of::<Self>() <= Self::SIZE_MAX);
+
     /// A handshake of which nothing has happened yet.
     pub const fn new() -> Self {
+        let () = Self::SIZE_HOLDS;
         Server {
             state: State::Start,
             context: Context {

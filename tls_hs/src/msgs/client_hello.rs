@@ -172,7 +172,7 @@ fn host_name(list: &[u8]) -> Result<&[u8], Error> {
     let kind = list.u8()?;
     let name = list.vec16(1)?;
     list.finish()?;
-    if kind != 0 || name.len() > 255 || name.contains(&0) {
+    if kind != 0 || name.len() > 255 || name.iter().any(|&byte| byte == 0) {
         return Err(Reason::DecodeError.into());
     }
     Ok(name)

@@ -32,8 +32,8 @@ pub fn server_hello<'a>(
             suite.code(Version::Tls13),
             0_u8,
             Vec16((
-                extension(ExtensionType::SupportedVersions, Version::Tls13.code()),
                 extension(ExtensionType::KeyShare, (group.code(), Vec16(share))),
+                extension(ExtensionType::SupportedVersions, Version::Tls13.code()),
             )),
         ),
     )

@@ -9,7 +9,8 @@
 //! # Cost
 //!
 //! A call looks at one header per record that is new since the call before and at no other byte,
-//! however slowly the bytes drip in; a complete ClientHello is copied once.
+//! however slowly the bytes drip in; a complete ClientHello is copied once, with two calls of
+//! [`Input::peek`] for each record.
 
 use super::{ContentType, CIPHERTEXT_MAX, HEADER_LEN, PLAINTEXT_MAX};
 use crate::codec::copy;
@@ -187,49 +188,23 @@ impl Inbound {
 
     /// Copies the content of the records looked at to the front of `scratch`. False if bytes that
     /// were there are gone.
-    ///
-    /// As much as fits is copied at a time behind the content joined so far; then the headers are
-    /// closed up.
     fn join<I: Input + ?Sized>(&self, input: &I, scratch: &mut [u8; SCRATCH_LEN]) -> bool {
         let mut at = 0;
-        let mut joined = 0_usize;
-        // Bytes of the current record that are still to come.
-        let mut pending = 0_usize;
+        let mut room = &mut scratch[..];
         while at < self.scanned {
-            let room = scratch.get_mut(joined..).unwrap_or(&mut []);
-            let want = room.len().min(self.scanned.saturating_sub(at));
-            let got = input.peek(at, room.get_mut(..want).unwrap_or(&mut []));
-            let end = joined.saturating_add(got);
-            let mut from = joined;
-            loop {
-                if pending == 0 {
-                    let header = scratch.get(from..end).and_then(|s| s.first_chunk());
-                    let Some(&[_, _, _, high, low]) = header else {
-                        break;
-                    };
-                    pending = u16::from_be_bytes([high, low]).into();
-                    from = from.saturating_add(HEADER_LEN);
-                }
-                let take = pending.min(end.saturating_sub(from));
-                if take == 0 {
-                    break;
-                }
-                let to = from.saturating_add(take);
-                if joined > from || to > scratch.len() {
-                    return false;
-                }
-                scratch.copy_within(from..to, joined);
-                joined = joined.saturating_add(take);
-                pending = pending.saturating_sub(take);
-                from = to;
-            }
-            let used = got.saturating_sub(end.saturating_sub(from));
-            if used == 0 {
+            let Ok(Some(header)) = Self::header(input, at, false) else {
+                return false;
+            };
+            let Some((content, rest)) = room.split_at_mut_checked(header.len) else {
+                return false;
+            };
+            if input.peek(at.saturating_add(HEADER_LEN), content) < header.len {
                 return false;
             }
-            at = at.saturating_add(used);
+            at = at.saturating_add(header.record_len());
+            room = rest;
         }
-        joined == self.gathered
+        true
     }
 
     /// The first unread record, copied to the front of `scratch` without its header, if it is

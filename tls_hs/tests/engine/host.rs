@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A driver for tests: the cryptography on RustCrypto, an identity made for the run, and the loop
+//! that carries out the engine's steps.
+
+use std::sync::OnceLock;
+
+use aes_gcm::aead::{AeadInPlace, KeyInit};
+use hmac::{Hmac, Mac};
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use p256::elliptic_curve::sec1::ToEncodedPoint;
+use p256::pkcs8::DecodePrivateKey;
+use rand_core::{OsRng, RngCore};
+use sha2::Digest;
+use tls_hs::{
+    Aead, Config, Crypto, Environment, Error, Hash, NamedGroup, Reason, Server, Step, ALERT_MAX,
+    SCRATCH_LEN,
+};
+
+#[derive(Clone)]
+pub struct Running<D>(D);
+
+macro_rules! hash {
+    ($type:ty, $len:literal) => {
+        impl Hash<$len> for Running<$type> {
+            fn new() -> Self {
+                Running(<$type>::new())
+            }
+            fn update(&mut self, data: &[u8]) {
+                self.0.update(data);
+            }
+            fn finish(self) -> [u8; $len] {
+                self.0.finalize().into()
+            }
+        }
+    };
+}
+hash!(sha2::Sha256, 32);
+hash!(sha2::Sha384, 48);
+
+/// The cryptography. Randomness is the system's, unless bytes were laid ready.
+#[derive(Default)]
+pub struct HostCrypto {
+    pub random: Vec<u8>,
+}
+
+fn seal_with<A: KeyInit + AeadInPlace>(
+    key: &[u8],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    data: &mut [u8],
+) -> [u8; 16] {
+    let cipher = A::new_from_slice(key).expect("key length");
+    let nonce = nonce.iter().copied().collect();
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&cipher.encrypt_in_place_detached(&nonce, aad, data).unwrap());
+    tag
+}
+
+fn open_with<A: KeyInit + AeadInPlace>(
+    key: &[u8],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    data: &mut [u8],
+    tag: &[u8; 16],
+) -> Result<(), Error> {
+    let cipher = A::new_from_slice(key).expect("key length");
+    let nonce = nonce.iter().copied().collect();
+    let tag = tag.iter().copied().collect();
+    cipher
+        .decrypt_in_place_detached(&nonce, aad, data, &tag)
+        .map_err(|_| Reason::BadRecordMac.into())
+}
+
+impl Crypto for HostCrypto {
+    type Sha256 = Running<sha2::Sha256>;
+    type Sha384 = Running<sha2::Sha384>;
+
+    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
+        let mut mac = <Hmac<sha2::Sha256> as Mac>::new_from_slice(key).unwrap();
+        msg.iter().for_each(|part| mac.update(part));
+        *out = mac.finalize().into_bytes().into();
+    }
+
+    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
+        let mut mac = <Hmac<sha2::Sha384> as Mac>::new_from_slice(key).unwrap();
+        msg.iter().for_each(|part| mac.update(part));
+        *out = mac.finalize().into_bytes().into();
+    }
+
+    fn seal(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        Ok(match aead {
+            Aead::Aes128Gcm => seal_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data),
+            Aead::Aes256Gcm => seal_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data),
+            Aead::Chacha20Poly1305 => {
+                seal_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data)
+            }
+        })
+    }
+
+    fn open(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        match aead {
+            Aead::Aes128Gcm => open_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data, tag),
+            Aead::Aes256Gcm => open_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data, tag),
+            Aead::Chacha20Poly1305 => {
+                open_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data, tag)
+            }
+        }
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        for byte in out {
+            *byte = if self.random.is_empty() {
+                OsRng.next_u32() as u8
+            } else {
+                self.random.remove(0)
+            };
+        }
+    }
+}
+
+/// A certificate authority's certificate, and a chain and key for `NAME`.
+pub struct Identity {
+    pub authority: Vec<u8>,
+    pub chain: Vec<u8>,
+    pub key: p256::ecdsa::SigningKey,
+}
+
+pub const NAME: &str = "tls-hs.test";
+
+pub fn identity() -> &'static Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new([]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "tls_hs test authority");
+        let authority = params.self_signed(&authority_key).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new([NAME.to_string()])
+            .unwrap()
+            .signed_by(&key, &authority, &authority_key)
+            .unwrap();
+        let mut chain = Vec::new();
+        for der in [leaf.der(), authority.der()] {
+            chain.extend_from_slice(&(der.len() as u32).to_be_bytes()[1..]);
+            chain.extend_from_slice(der);
+        }
+        Identity {
+            authority: authority.der().to_vec(),
+            chain,
+            key: p256::ecdsa::SigningKey::from_pkcs8_der(&key.serialize_der()).unwrap(),
+        }
+    })
+}
+
+/// Environment and driver in one.
+pub struct Host {
+    pub crypto: HostCrypto,
+    pub config: Config,
+    pub chain: Vec<u8>,
+    /// Names that are served; all if empty.
+    pub names: Vec<Vec<u8>>,
+    /// Private key of the next share, instead of a random one.
+    pub private: Option<[u8; 32]>,
+    /// Most bytes that a call of `transmit` is given room for.
+    pub room: usize,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Host {
+            crypto: HostCrypto::default(),
+            config: Config::SUPPORTED,
+            chain: identity().chain.clone(),
+            names: Vec::new(),
+            private: None,
+            room: 1 << 15,
+        }
+    }
+}
+
+impl Environment for Host {
+    type Crypto = HostCrypto;
+
+    fn crypto(&mut self) -> &mut HostCrypto {
+        &mut self.crypto
+    }
+
+    fn config(&self) -> Config {
+        self.config
+    }
+
+    fn select_identity(&mut self, server_name: Option<&[u8]>) -> bool {
+        self.names.is_empty() || self.names.iter().any(|n| Some(&n[..]) == server_name)
+    }
+
+    fn certificate_chain(&self) -> &[u8] {
+        &self.chain
+    }
+}
+
+impl Host {
+    fn make_share(&mut self, group: NamedGroup) -> ([u8; 32], Vec<u8>) {
+        let private = self.private.take().unwrap_or_else(|| {
+            let mut private = [0; 32];
+            OsRng.fill_bytes(&mut private);
+            private[0] &= 0x7f;
+            private
+        });
+        let public = match group {
+            NamedGroup::Secp256r1 => p256::SecretKey::from_slice(&private)
+                .unwrap()
+                .public_key()
+                .to_encoded_point(false)
+                .as_bytes()
+                .to_vec(),
+            NamedGroup::X25519 => {
+                let secret = x25519_dalek::StaticSecret::from(private);
+                x25519_dalek::PublicKey::from(&secret).as_bytes().to_vec()
+            }
+        };
+        (private, public)
+    }
+}
+
+fn derive(group: NamedGroup, private: &[u8; 32], peer: &[u8]) -> Option<[u8; 32]> {
+    match group {
+        NamedGroup::Secp256r1 => {
+            let secret = p256::SecretKey::from_slice(private).unwrap();
+            let peer = p256::PublicKey::from_sec1_bytes(peer).ok()?;
+            let shared = p256::ecdh::diffie_hellman(secret.to_nonzero_scalar(), peer.as_affine());
+            Some((*shared.raw_secret_bytes()).into())
+        }
+        NamedGroup::X25519 => {
+            let peer: [u8; 32] = peer.try_into().unwrap();
+            let secret = x25519_dalek::StaticSecret::from(*private);
+            let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer));
+            shared.was_contributory().then(|| *shared.as_bytes())
+        }
+    }
+}
+
+/// A connection of the engine: what it was sent and has not consumed, and what it sends.
+pub struct Connection {
+    pub server: Server<HostCrypto>,
+    pub host: Host,
+    pub unread: Vec<u8>,
+    pub out: Vec<u8>,
+    scratch: Box<[u8; SCRATCH_LEN]>,
+}
+
+impl Connection {
+    pub fn new(host: Host) -> Self {
+        Connection {
+            server: Server::new(),
+            host,
+            unread: Vec::new(),
+            out: Vec::new(),
+            scratch: Box::new([0; SCRATCH_LEN]),
+        }
+    }
+
+    /// Takes `bytes` from the client and goes as far as they reach. After an error the alert, if
+    /// there is one, is in `out`.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.unread.extend_from_slice(bytes);
+        let result = self.run();
+        if let Err(Error(reason)) = result {
+            let mut record = [0; ALERT_MAX];
+            let len = self.server.alert(&mut self.host, reason, &mut record);
+            self.out.extend_from_slice(&record[..len]);
+        }
+        result
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        let Connection {
+            server,
+            host,
+            unread,
+            out,
+            scratch,
+        } = self;
+        loop {
+            match server.step() {
+                Step::Receive => {
+                    let consumed = server.receive(host, &unread[..], scratch)?;
+                    if consumed == 0 {
+                        return Ok(());
+                    }
+                    unread.drain(..consumed);
+                }
+                Step::MakeShare { group } => {
+                    let (private, public) = host.make_share(group);
+                    server.share_made(host, &private, &public)?;
+                }
+                Step::Derive {
+                    group,
+                    private,
+                    peer,
+                } => {
+                    let shared = derive(group, private, peer);
+                    server.derived(host, shared.as_ref().map(|s| &s[..]))?;
+                }
+                Step::Sign { digest } => {
+                    let signature: p256::ecdsa::Signature =
+                        identity().key.sign_prehash(digest).unwrap();
+                    server.signed(host, signature.to_der().as_bytes())?;
+                }
+                Step::Transmit => {
+                    let mut room = vec![0; host.room];
+                    let len = server.transmit(host, &mut room)?;
+                    assert!(len > 0, "transmit stalls with {} bytes of room", host.room);
+                    out.extend_from_slice(&room[..len]);
+                }
+                Step::Established | Step::Failed => return Ok(()),
+            }
+        }
+    }
+}

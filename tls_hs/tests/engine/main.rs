@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The engine in memory: against other implementations, against RFC 8448, and against bytes that
+//! no client should send.
+
+mod client;
+mod hello;
+mod host;
+mod outcomes;
+mod peers;
+mod protection;
+mod rfc8448;
+mod second_flight;
+mod stream;

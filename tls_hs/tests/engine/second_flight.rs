@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What may come between the ClientHello and the client's Finished, and what may not.
+
+use crate::hello::{message, record, Hello, EARLY_DATA};
+use crate::host::{Connection, Host};
+use crate::protection::{split_records, Protection, Secrets};
+use tls_hs::{AlertDescription, Error, Reason};
+
+/// A connection that waits for the client's Finished, and what a client of it knows.
+struct Waiting {
+    connection: Connection,
+    /// Application keys of the server, under which alerts come.
+    server: Protection,
+    client: Protection,
+    finished: Vec<u8>,
+}
+
+fn waiting() -> Waiting {
+    waiting_for(&Hello::tls13())
+}
+
+fn waiting_for(hello: &Hello) -> Waiting {
+    let mut connection = Connection::new(Host::default());
+    connection.take(&hello.record()).unwrap();
+    let flight = std::mem::take(&mut connection.out);
+    let records = split_records(&flight);
+    let server_hello = &records[0][5..];
+    let mut messages = [&hello.message(), server_hello].concat();
+    let secrets = Secrets::new(&messages, server_hello);
+    assert_eq!(records[1], CCS);
+    let mut server = Protection::new(&secrets.server_handshake);
+    for record in &records[2..] {
+        let (kind, content) = server.open(record);
+        assert_eq!(kind, 22);
+        messages.extend_from_slice(&content);
+    }
+    Waiting {
+        connection,
+        server: Protection::new(&secrets.application("s", &messages)),
+        client: Protection::new(&secrets.client_handshake),
+        finished: secrets.finished(&messages),
+    }
+}
+
+impl Waiting {
+    fn refuses(mut self, bytes: &[u8], reason: Reason) {
+        assert_eq!(self.connection.take(bytes), Err(Error(reason)));
+        assert!(self.connection.server.established().is_none());
+        match reason.alert() {
+            Some(alert) => {
+                assert_eq!(
+                    self.server.open(&self.connection.out),
+                    (21, vec![2, alert as u8])
+                );
+            }
+            None => assert!(self.connection.out.is_empty()),
+        }
+    }
+
+    fn completes(&mut self, bytes: &[u8]) {
+        self.connection.take(bytes).unwrap();
+        assert!(self.connection.server.established().is_some());
+    }
+
+    fn finish(mut self) {
+        let record = self.client.seal(22, &self.finished, 0);
+        self.completes(&record);
+    }
+}
+
+const CCS: [u8; 6] = [20, 3, 3, 0, 1, 1];
+
+#[test]
+fn finished_may_be_padded_and_cut_into_records() {
+    let mut w = waiting();
+    let record = w.client.seal(22, &w.finished, 16384 - w.finished.len());
+    w.completes(&record);
+    for cut in 1..36 {
+        let mut w = waiting();
+        let finished = w.finished.clone();
+        let first = w.client.seal(22, &finished[..cut], cut);
+        let second = w.client.seal(22, &finished[cut..], 0);
+        w.completes(&[first, second].concat());
+    }
+    let mut w = waiting();
+    let finished = w.finished.clone();
+    let bytes: Vec<u8> = finished
+        .iter()
+        .flat_map(|b| w.client.seal(22, &[*b], 0))
+        .collect();
+    w.completes(&bytes);
+}
+
+#[test]
+fn application_data_behind_finished_stays_unread_and_unharmed() {
+    let mut w = waiting();
+    let finished = w.client.seal(22, &w.finished, 0);
+    let data = record(23, b"not looked at");
+    w.completes(&[&finished[..], &data].concat());
+    assert_eq!(w.connection.unread, data);
+}
+
+#[test]
+fn finished_must_be_right_and_alone() {
+    for at in 4..36 {
+        let mut w = waiting();
+        w.finished[at] ^= 0x80;
+        let record = w.client.seal(22, &w.finished, 0);
+        w.refuses(&record, Reason::BadFinished);
+    }
+    for body in [31, 33] {
+        let mut w = waiting();
+        let record = w.client.seal(22, &message(20, &vec![0; body]), 0);
+        w.refuses(&record, Reason::DecodeError);
+    }
+    let mut w = waiting();
+    let record = w
+        .client
+        .seal(22, &[&w.finished[..], &message(24, &[0])].concat(), 0);
+    w.refuses(&record, Reason::ExcessHandshakeData);
+    let mut w = waiting();
+    let record = w.client.seal(22, &[20, 0x7f, 0xff, 0xff], 0);
+    w.refuses(&record, Reason::DecodeError);
+}
+
+/// ClientHello, NewSessionTicket, EndOfEarlyData, EncryptedExtensions, Certificate,
+/// CertificateVerify, KeyUpdate and an unknown type.
+#[test]
+fn no_other_message_may_come() {
+    for kind in [1, 4, 5, 8, 11, 15, 24, 99] {
+        let mut w = waiting();
+        let record = w.client.seal(22, &message(kind, &[0; 32]), 0);
+        w.refuses(&record, Reason::UnexpectedMessage);
+    }
+}
+
+#[test]
+fn no_other_record_may_come() {
+    let sealed = |kind, content: &[u8], reason| {
+        let mut w = waiting();
+        let record = w.client.seal(kind, content, 0);
+        w.refuses(&record, reason);
+    };
+    sealed(
+        23,
+        b"application data before Finished",
+        Reason::UnexpectedRecord,
+    );
+    sealed(20, &[1], Reason::BadChangeCipherSpec);
+    sealed(24, &[1], Reason::UnexpectedRecord);
+    sealed(22, &[], Reason::EmptyRecord);
+    sealed(0, &[], Reason::EmptyRecord);
+    let w = waiting();
+    let plain = record(22, &w.finished);
+    w.refuses(&plain, Reason::UnexpectedRecord);
+    waiting().refuses(&record(99, &[0]), Reason::UnexpectedRecord);
+    waiting().refuses(&record(23, &[0; 16]), Reason::BadRecordMac);
+    waiting().refuses(&record(23, &[]), Reason::BadRecordMac);
+    waiting().refuses(&record(23, &[0; 64]), Reason::BadRecordMac);
+    waiting().refuses(&[23, 3, 3, 0x41, 0x01], Reason::RecordOverflow);
+    waiting().refuses(&[23, 2, 3, 0, 20], Reason::RecordVersion);
+    let mut w = waiting();
+    let long = w.client.seal(22, &w.finished, 16385 - w.finished.len());
+    w.refuses(&long, Reason::RecordOverflow);
+}
+
+#[test]
+fn change_cipher_spec_is_dropped_within_limits() {
+    let mut w = waiting();
+    w.connection.take(&CCS.repeat(32)).unwrap();
+    w.finish();
+    waiting().refuses(&CCS.repeat(33), Reason::TooManyChangeCipherSpecs);
+    waiting().refuses(&record(20, &[0]), Reason::BadChangeCipherSpec);
+    waiting().refuses(&record(20, &[1, 1]), Reason::BadChangeCipherSpec);
+    waiting().refuses(&record(20, &[]), Reason::BadChangeCipherSpec);
+    let mut w = waiting();
+    let first = w.client.seal(22, &w.finished[..5], 0);
+    w.refuses(&[&first[..], &CCS].concat(), Reason::InterleavedRecord);
+}
+
+#[test]
+fn alerts_end_the_handshake_but_for_user_canceled() {
+    let canceled = [1, AlertDescription::UserCanceled as u8];
+    for alert in [[2, 40], [1, 0], [2, 0], [1, 100], [2, canceled[1]]] {
+        let mut w = waiting();
+        let sealed = w.client.seal(21, &alert, 0);
+        w.refuses(&sealed, Reason::AlertReceived);
+        waiting().refuses(&record(21, &alert), Reason::AlertReceived);
+    }
+    for alert in [&[2][..], &[2, 40, 0]] {
+        let mut w = waiting();
+        let sealed = w.client.seal(21, alert, 0);
+        w.refuses(&sealed, Reason::DecodeError);
+    }
+    let mut w = waiting();
+    for _ in 0..4 {
+        let sealed = w.client.seal(21, &canceled, 0);
+        w.connection.take(&sealed).unwrap();
+    }
+    w.finish();
+    let mut w = waiting();
+    let five: Vec<u8> = (0..5)
+        .flat_map(|_| w.client.seal(21, &canceled, 0))
+        .collect();
+    w.refuses(&five, Reason::TooManyWarnings);
+    let mut w = waiting();
+    let first = w.client.seal(22, &w.finished[..5], 0);
+    let sealed = w.client.seal(21, &canceled, 0);
+    w.refuses(&[first, sealed].concat(), Reason::InterleavedRecord);
+}
+
+/// Early data is protected by keys that the engine does not have.
+#[test]
+fn early_data_is_skipped_up_to_the_limit() {
+    let announced = Hello::tls13().with(EARLY_DATA, vec![]);
+    let mut w = waiting_for(&announced);
+    w.connection
+        .take(&[&record(23, &[7; 8192])[..], &CCS, &record(23, &[7; 8192])].concat())
+        .unwrap();
+    w.finish();
+    let mut w = waiting_for(&announced);
+    w.connection.take(&record(23, &[7; 16384])).unwrap();
+    w.refuses(&record(23, &[7]), Reason::TooMuchEarlyData);
+    // Behind the first record that opens there is none.
+    let mut w = waiting_for(&announced);
+    let first = w.client.seal(22, &w.finished[..5], 0);
+    w.connection.take(&first).unwrap();
+    w.refuses(&record(23, &[7; 100]), Reason::BadRecordMac);
+}
