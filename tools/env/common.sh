@@ -114,6 +114,7 @@ run_logged() {
 	if [ "$rc" != 0 ]; then
 		echo "FAILED (status $rc) after $((SECONDS - start)) s"
 		tail -n 25 "$log" | sed 's/^/    /'
+		echo
 		die "$TITLE failed; the whole log is $log"
 	fi
 	echo "$((SECONDS - start)) s"
