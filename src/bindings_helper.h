@@ -16,7 +16,6 @@
 #include <linux/sockptr.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
-#include <crypto/gcm.h>
 #include <crypto/sha2.h>
 #include <net/inet_common.h>
 #include <net/inet_connection_sock.h>

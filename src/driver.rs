@@ -156,6 +156,10 @@ impl Input for Stream<'_> {
 }
 
 impl Handshake {
+    /// Bytes that may have to wait in the receive queue, since nothing of a message is consumed
+    /// before all of it is there: the longest that the engine takes, with some records around it.
+    pub(crate) const RECEIVE_MAX: i32 = 2 * SCRATCH_LEN as i32;
+
     /// Any context.
     pub(crate) fn new(config: Arc<Config>) -> Self {
         Self {
@@ -232,10 +236,10 @@ impl Handshake {
 
     /// Shows the engine what has arrived; returns how many bytes it was done with.
     fn receive(&mut self, stream: &mut Stream<'_>, bh: &BhDisabled) -> Result<usize, Stop> {
-        let scratch = SCRATCH.get().ok_or(Reason::OutOfOrder)?;
         let (server, mut env) = self.core.split();
-        let len = scratch
-            .with(bh, |scratch| server.receive(&mut env, &*stream, scratch))
+        let len = SCRATCH
+            .with(|all| all.with(bh, |scratch| server.receive(&mut env, &*stream, scratch)))
+            .flatten()
             .ok_or(Reason::OutOfOrder)??;
         match stream.consume(len) {
             0 => Ok(len),

@@ -4,6 +4,7 @@
 #include <linux/key.h>
 #include <linux/kmod.h>
 #include <linux/ktime.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/seq_file_net.h>
 #include <linux/slab.h>
@@ -14,6 +15,32 @@
 #include <net/tcp.h>
 
 #include "helpers.h"
+
+static unsigned int handshake_timeout_ms = 10000;
+module_param(handshake_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(handshake_timeout_ms,
+		 "Milliseconds from the end of the TCP handshake to that of the TLS handshake");
+
+static unsigned int max_pending = 65536;
+module_param(max_pending, uint, 0644);
+MODULE_PARM_DESC(max_pending, "Handshakes that one listening socket may have going on");
+
+MODULE_SOFTDEP("pre: tls gcm ctr");
+
+struct module *tls_hs_this_module(void)
+{
+	return THIS_MODULE;
+}
+
+u32 tls_hs_timeout_ms(void)
+{
+	return READ_ONCE(handshake_timeout_ms);
+}
+
+u32 tls_hs_max_pending(void)
+{
+	return READ_ONCE(max_pending);
+}
 
 void tls_hs_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key)
 {
@@ -94,6 +121,32 @@ void tls_hs_sock_put(struct sock *sk)
 	sock_put(sk);
 }
 
+/*
+ * Lets the peer send @bytes that stay in the receive queue. Returns the receive
+ * buffer as it was, 0 if it was large enough. The socket is locked.
+ */
+int tls_hs_make_room(struct sock *sk, int bytes)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	int rcvbuf = sk->sk_rcvbuf;
+
+	if (tcp_full_space(sk) >= bytes)
+		return 0;
+	WRITE_ONCE(sk->sk_rcvbuf, tcp_space_from_win(sk, bytes));
+	WRITE_ONCE(tp->window_clamp, max_t(u32, tp->window_clamp, bytes));
+	tp->rcv_ssthresh = max_t(u32, tp->rcv_ssthresh, bytes);
+	return rcvbuf;
+}
+
+void tls_hs_restore_room(struct sock *sk, int rcvbuf)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	WRITE_ONCE(sk->sk_rcvbuf, rcvbuf);
+	WRITE_ONCE(tp->window_clamp, tcp_full_space(sk));
+	tp->rcv_ssthresh = min(tp->rcv_ssthresh, tp->window_clamp);
+}
+
 bool tls_hs_sock_done(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DONE);
@@ -127,6 +180,11 @@ void tls_hs_listendrop(const struct sock *sk)
 void tls_hs_acceptq_added(struct sock *sk)
 {
 	sk_acceptq_added(sk);
+}
+
+void tls_hs_acceptq_removed(struct sock *sk)
+{
+	sk_acceptq_removed(sk);
 }
 
 int tls_hs_request_tls(void)
@@ -313,6 +371,42 @@ void tls_hs_wipe(void *data, size_t len)
 {
 	memzero_explicit(data, len);
 }
+
+#if __has_include(<crypto/aes-gcm.h>)
+int tls_hs_gcm_setkey(struct tls_hs_gcm *gcm, const u8 *key, size_t len)
+{
+	return aes_gcm_preparekey(&gcm->key, key, len, 16);
+}
+
+void tls_hs_gcm_seal(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, u8 *tag)
+{
+	aes_gcm_encrypt(data, data, len, tag, aad, aad_len, nonce, &gcm->key);
+}
+
+bool tls_hs_gcm_open(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, const u8 *tag)
+{
+	return !aes_gcm_decrypt(data, data, len, tag, aad, aad_len, nonce, &gcm->key);
+}
+#else
+int tls_hs_gcm_setkey(struct tls_hs_gcm *gcm, const u8 *key, size_t len)
+{
+	return aesgcm_expandkey(&gcm->key, key, len, 16);
+}
+
+void tls_hs_gcm_seal(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, u8 *tag)
+{
+	aesgcm_encrypt(&gcm->key, data, data, len, aad, aad_len, nonce, tag);
+}
+
+bool tls_hs_gcm_open(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, const u8 *tag)
+{
+	return aesgcm_decrypt(&gcm->key, data, data, len, aad, aad_len, nonce, tag);
+}
+#endif
 
 u64 __percpu *tls_hs_alloc_counters(unsigned int count)
 {

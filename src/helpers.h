@@ -11,18 +11,36 @@
 #include <net/request_sock.h>
 #include <net/sock.h>
 
+/* AES-GCM of lib/crypto, under the names that it has had. */
+#if __has_include(<crypto/aes-gcm.h>)
+#include <crypto/aes-gcm.h>
+struct tls_hs_gcm {
+	struct aes_gcm_key key;
+};
+#else
+#include <crypto/gcm.h>
+struct tls_hs_gcm {
+	struct aesgcm_ctx key;
+};
+#endif
+
 struct hmac_sha256_ctx;
 struct hmac_sha384_ctx;
 struct inet_connection_sock_af_ops;
 struct key;
 struct key_type;
 struct kmem_cache;
+struct module;
 struct net;
 struct proc_dir_entry;
 struct seq_file;
 struct sha256_ctx;
 struct sha384_ctx;
 struct tcp_ulp_ops;
+
+struct module *tls_hs_this_module(void);
+u32 tls_hs_timeout_ms(void);
+u32 tls_hs_max_pending(void);
 
 void tls_hs_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key);
 void tls_hs_spin_lock_bh(spinlock_t *lock);
@@ -40,12 +58,15 @@ void tls_hs_lock_sock(struct sock *sk);
 bool tls_hs_sock_get_live(struct sock *sk);
 void tls_hs_sock_hold(struct sock *sk);
 void tls_hs_sock_put(struct sock *sk);
+int tls_hs_make_room(struct sock *sk, int bytes);
+void tls_hs_restore_room(struct sock *sk, int rcvbuf);
 bool tls_hs_sock_done(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);
 bool tls_hs_is_syn(const struct sk_buff *skb);
 void tls_hs_keep_off_queue(struct request_sock *req);
 void tls_hs_listendrop(const struct sock *sk);
 void tls_hs_acceptq_added(struct sock *sk);
+void tls_hs_acceptq_removed(struct sock *sk);
 int tls_hs_request_tls(void);
 int tls_hs_set_ulp_tls(struct sock *sk);
 int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len);
@@ -80,6 +101,11 @@ void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_wipe(void *data, size_t len);
+int tls_hs_gcm_setkey(struct tls_hs_gcm *gcm, const u8 *key, size_t len);
+void tls_hs_gcm_seal(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, u8 *tag);
+bool tls_hs_gcm_open(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
+		     const u8 *aad, size_t aad_len, const u8 *nonce, const u8 *tag);
 
 u64 __percpu *tls_hs_alloc_counters(unsigned int count);
 void tls_hs_count(u64 __percpu *counters, unsigned int index);

@@ -88,9 +88,22 @@ impl<T> CStatic<T> {
     }
 }
 
-/// `struct module` of this module, for the C structures that name their owner.
+/// `THIS_MODULE`, for the C structures that name their owner.
 fn this_module() -> *mut bindings::module {
-    crate::module_ptr().cast()
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_this_module() }
+}
+
+/// Milliseconds that a handshake may take: a module parameter.
+fn handshake_timeout_ms() -> u32 {
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_timeout_ms() }
+}
+
+/// Handshakes that one listening socket may have going on: a module parameter.
+fn max_pending() -> u32 {
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_max_pending() }
 }
 
 /// A negative errno as `Result`.

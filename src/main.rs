@@ -34,31 +34,6 @@ module! {
     authors: ["tls_hs developers"],
     description: "TLS server handshakes below accept(2)",
     license: "GPL",
-    params: {
-        handshake_timeout_ms: u32 {
-            default: 10000,
-            description: "Milliseconds from the TCP to the end of the TLS handshake",
-        },
-        max_pending: u32 {
-            default: 65536,
-            description: "Handshakes that one listening socket may have going on",
-        },
-    },
-}
-
-/// Milliseconds that a handshake may take.
-fn handshake_timeout_ms() -> u32 {
-    *module_parameters::handshake_timeout_ms.value()
-}
-
-/// Handshakes that one listening socket may have going on.
-fn max_pending() -> u32 {
-    *module_parameters::max_pending.value()
-}
-
-/// `THIS_MODULE`.
-fn module_ptr() -> *mut kernel::bindings::module {
-    THIS_MODULE.as_ptr()
 }
 
 /// What the module has registered. Dropped in this order: first no new socket, then the rest.

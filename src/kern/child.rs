@@ -21,10 +21,10 @@
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
 use super::listen::Listener;
 use super::percpu::BhDisabled;
-use super::queue::{inet_csk, Ticket};
+use super::queue::{self, inet_csk, Ticket};
 use super::stat::Stats;
 use super::stream::Stream;
-use super::{this_module, work, CStatic};
+use super::{handshake_timeout_ms, this_module, work, CStatic};
 use crate::driver::{Handshake, Progress};
 use crate::stat::Counter;
 use core::mem::MaybeUninit;
@@ -56,6 +56,8 @@ struct Saved {
     use_task_frag: bool,
     allocation: kernel::bindings::gfp_t,
     rcvlowat: kernel::ffi::c_int,
+    /// 0 if it was not changed.
+    rcvbuf: kernel::ffi::c_int,
 }
 
 /// Membership in [`Pending`].
@@ -271,11 +273,28 @@ pub(super) fn reap(listener: &Listener, now: u32) -> Option<u32> {
     }
 }
 
-/// Closes all pending connections. Process context.
-pub(super) fn reap_all(listener: &Listener) {
-    loop {
+/// Closes all connections that `accept()` has not returned: the pending ones, and those on the
+/// accept queue, which stock might otherwise migrate to a listener that does not know of TLS.
+/// Process context.
+///
+/// # Safety
+///
+/// The listener's socket is not locked, and takes no new connections.
+pub(super) unsafe fn reap_all(listener: &Listener) {
+    let next = || {
         let popped = listener.pending().lock().pop(None);
-        let Some(orphan) = popped else { return };
+        // SAFETY: The caller has a reference to the socket and so to its accept queue; whoever is
+        // on that queue is not locked by anybody for long, and is ours once it is off.
+        popped.or_else(|| unsafe {
+            let mut found = None;
+            queue::remove_first(listener.socket(), |sk| {
+                found = child_of(sk).map(Orphan);
+                found.is_some()
+            });
+            found
+        })
+    };
+    while let Some(orphan) = next() {
         // SAFETY: The socket is ours now.
         unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::ListenerClosed);
         orphan.kill();
@@ -314,7 +333,7 @@ impl Prepared {
             bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
             (&raw mut (*child).state).write(State::Handshaking);
             (&raw mut (*child).running).write(false);
-            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(listener.timeout_ms()));
+            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(handshake_timeout_ms()));
             (&raw mut (*child).ticket).write(Some(ticket));
             (&raw mut (*child).listener).write(listener);
             (&raw mut (*child).handshake).write(Handshake::new(config));
@@ -342,6 +361,7 @@ impl Prepared {
                 use_task_frag: (*sk).sk_use_task_frag,
                 allocation: (*sk).sk_allocation,
                 rcvlowat: (*sk).sk_rcvlowat,
+                rcvbuf: 0,
             });
             (*sk).sk_data_ready = Some(data_ready);
             (*sk).sk_state_change = Some(state_change);
@@ -351,16 +371,12 @@ impl Prepared {
             (*sk).sk_rcvlowat = 1;
             bindings::tls_hs_set_ulp(sk, ULP.get(), child.cast());
 
-            let listener = (*child).listener.clone();
-            let first = listener.pending().lock().push(child);
-            if first {
-                listener.reap_in(listener.timeout_ms());
+            // Whoever closes the listener waits for us before it empties the list.
+            let listener = &(*child).listener;
+            if listener.pending().lock().push(child) {
+                listener.reap_in(handshake_timeout_ms());
             }
             Stats::of(sk).count(Counter::Admitted);
-            // Whoever closes the listener may have emptied the list before we came.
-            if listener.is_dead() {
-                fail(child);
-            }
         }
     }
 }
@@ -417,6 +433,9 @@ unsafe fn unhook(child: *mut Child) {
         (*sk).sk_use_task_frag = saved.use_task_frag;
         (*sk).sk_allocation = saved.allocation;
         (&raw mut (*sk).sk_rcvlowat).write_volatile(saved.rcvlowat);
+        if saved.rcvbuf != 0 {
+            bindings::tls_hs_restore_room(sk, saved.rcvbuf);
+        }
     }
 }
 
@@ -589,6 +608,8 @@ unsafe extern "C" fn state_change(sk: *mut sock) {
             bindings::TCP_ESTABLISHED => {
                 if (*child).stand_in_missing() {
                     bindings::tls_hs_sock_attach(sk, &raw mut (*child).stand_in);
+                    (*child).saved.assume_init_mut().rcvbuf =
+                        bindings::tls_hs_make_room(sk, Handshake::RECEIVE_MAX);
                 }
             }
             bindings::TCP_SYN_RECV => {}

@@ -107,15 +107,15 @@ pub(crate) fn hmac_sha384(key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
 }
 
 /// AES-GCM with a tag of 16 bytes.
-pub(crate) struct AesGcm(bindings::aesgcm_ctx);
+pub(crate) struct AesGcm(bindings::tls_hs_gcm);
 
 impl AesGcm {
     /// `key` is 16 or 32 bytes long.
     pub(crate) fn new(key: &[u8]) -> Result<Self> {
-        let mut gcm = Self(bindings::aesgcm_ctx::default());
+        let mut gcm = Self(bindings::tls_hs_gcm::default());
         // SAFETY: `key` is readable, the context writable.
         super::to_result(unsafe {
-            bindings::aesgcm_expandkey(&mut gcm.0, key.as_ptr(), key.len() as u32, 16)
+            bindings::tls_hs_gcm_setkey(&mut gcm.0, key.as_ptr(), key.len())
         })?;
         Ok(gcm)
     }
@@ -123,20 +123,18 @@ impl AesGcm {
     /// Encrypts `data` in place and returns the tag.
     pub(crate) fn seal(&self, nonce: &[u8; 12], aad: &[u8], data: &mut [u8]) -> [u8; 16] {
         let mut tag = [0; 16];
-        let buf = data.as_mut_ptr();
-        // SAFETY: The key is set up; source and destination may be the same.
+        // SAFETY: The key is set up, lengths are those of the slices.
         unsafe {
-            bindings::aesgcm_encrypt(
+            bindings::tls_hs_gcm_seal(
                 &self.0,
-                buf,
-                buf,
-                data.len() as i32,
+                data.as_mut_ptr(),
+                data.len(),
                 aad.as_ptr(),
-                aad.len() as i32,
+                aad.len(),
                 nonce.as_ptr(),
                 tag.as_mut_ptr(),
-            )
-        };
+            );
+        }
         tag
     }
 
@@ -148,16 +146,14 @@ impl AesGcm {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> bool {
-        let buf = data.as_mut_ptr();
         // SAFETY: As in seal().
         unsafe {
-            bindings::aesgcm_decrypt(
+            bindings::tls_hs_gcm_open(
                 &self.0,
-                buf,
-                buf,
-                data.len() as i32,
+                data.as_mut_ptr(),
+                data.len(),
                 aad.as_ptr(),
-                aad.len() as i32,
+                aad.len(),
                 nonce.as_ptr(),
                 tag.as_ptr(),
             )

@@ -21,7 +21,7 @@ use super::lock::BhLock;
 use super::queue::{self, inet_csk};
 use super::rcu::RcuArc;
 use super::stat::Stats;
-use super::{this_module, work};
+use super::{max_pending, this_module, work};
 use crate::listener::Config;
 use crate::stat::Counter;
 use kernel::prelude::*;
@@ -73,11 +73,6 @@ impl Listener {
 
     pub(super) fn is_dead(&self) -> bool {
         self.dead.load(Relaxed) != 0
-    }
-
-    /// Milliseconds that a handshake may take.
-    pub(super) fn timeout_ms(&self) -> u32 {
-        crate::handshake_timeout_ms()
     }
 
     /// Looks at the deadlines in `ms` milliseconds, unless that is planned already. Any context.
@@ -270,7 +265,7 @@ unsafe extern "C" fn syn_recv_sock(
             bindings::dst_release(dst);
             return core::ptr::null_mut();
         }
-        if listener.pending().lock().count() >= crate::max_pending() {
+        if listener.pending().lock().count() >= max_pending() {
             return refuse(sk, dst, Counter::PendingFull);
         }
         let Some(prepared) = Prepared::new(listener.into(), req) else {

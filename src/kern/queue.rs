@@ -74,6 +74,47 @@ impl Drop for Ticket {
     }
 }
 
+/// Takes the first child off the accept queue of `listener` that `wanted` says yes to: one that a
+/// [`Ticket`] put there. Process context.
+///
+/// # Safety
+///
+/// The caller holds a reference to `listener`, not its lock, and then owns the queue's reference to
+/// the child.
+pub(super) unsafe fn remove_first(listener: *mut sock, mut wanted: impl FnMut(*mut sock) -> bool) {
+    // SAFETY: `listener` is referenced; its queue is changed under its lock, by nobody but
+    // Ticket::enqueue() and those who hold the socket's lock.
+    unsafe {
+        bindings::tls_hs_lock_sock(listener);
+        let queue = &raw mut (*inet_csk(listener)).icsk_accept_queue;
+        let lock = (&raw mut (*queue).rskq_lock).cast();
+        bindings::tls_hs_spin_lock_bh(lock);
+        let mut previous = core::ptr::null_mut::<request_sock>();
+        let mut req = (*queue).rskq_accept_head;
+        while !req.is_null() && !wanted((*req).sk) {
+            previous = req;
+            req = (*req).dl_next;
+        }
+        if !req.is_null() {
+            let next = (*req).dl_next;
+            if previous.is_null() {
+                (&raw mut (*queue).rskq_accept_head).write_volatile(next);
+            } else {
+                (*previous).dl_next = next;
+            }
+            if next.is_null() {
+                (*queue).rskq_accept_tail = previous;
+            }
+            bindings::tls_hs_acceptq_removed(listener);
+        }
+        bindings::tls_hs_spin_unlock_bh(lock);
+        bindings::release_sock(listener);
+        if !req.is_null() {
+            bindings::tls_hs_reqsk_free(req);
+        }
+    }
+}
+
 /// `reqsk_queue_empty()`. Any context.
 ///
 /// # Safety

@@ -39,6 +39,16 @@ impl<T: Send + Sync + 'static> RcuArc<T> {
         Some(unsafe { ArcBorrow::from_raw(ptr) }.into())
     }
 
+    /// Runs `work` on the current value, without taking a reference: for what all CPUs share. Any
+    /// context; `work` must not sleep.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
+        let _guard = rcu::read_lock();
+        let ptr = self.0.load(Acquire);
+        // SAFETY: By the invariants, the pointer is null or valid at least until this read-side
+        // critical section ends.
+        unsafe { ptr.as_ref() }.map(work)
+    }
+
     /// Replaces the value and drops the old one. Process context: waits for a grace period.
     pub(crate) fn set(&self, value: Option<Arc<T>>) {
         let new = value.map_or(ptr::null_mut(), |value| value.into_raw().cast_mut());
