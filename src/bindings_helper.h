@@ -16,6 +16,8 @@
 #include <linux/sockptr.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
+#include <crypto/chacha.h>
+#include <crypto/poly1305.h>
 #include <crypto/sha2.h>
 #include <net/inet_common.h>
 #include <net/inet_connection_sock.h>

@@ -2,17 +2,17 @@
 
 //! The engine's cryptography: hashes and AEADs of the kernel's library, curves of `crypto_p256`.
 
-use crate::kern::crypto::{self as lib, AesGcm, Secret};
+use crate::kern::crypto::{self as lib, AesGcm, ChaChaPoly, Secret};
 use crypto_p256::ecdsa::{HmacSha256, SigningKey, DER_MAX_LEN};
 use crypto_p256::{ecdh, Cpu};
 use kernel::prelude::*;
-use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason, Suite};
+use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason, Version};
 
 /// Longest public share: an uncompressed point.
 pub(crate) const SHARE_MAX: usize = ecdh::PUBLIC_LEN;
 
-/// Cipher suites that there is cryptography for here.
-pub(crate) const SUITES: u32 = Suite::Aes128GcmSha256.bit() | Suite::Aes256GcmSha384.bit();
+/// Versions that the module serves.
+pub(crate) const VERSIONS: u32 = Version::Tls13.bit();
 
 /// Groups that there is cryptography for here.
 pub(crate) const GROUPS: u32 = NamedGroup::Secp256r1.bit();
@@ -59,10 +59,15 @@ impl tls_hs::Crypto for Lib {
         aad: &[u8],
         data: &mut [u8],
     ) -> Result<[u8; 16], TlsError> {
-        match gcm(aead, key) {
-            Some(gcm) => Ok(gcm.seal(nonce, aad, data)),
-            None => Err(Reason::CryptoFailed.into()),
-        }
+        let tag = match aead {
+            Aead::Aes128Gcm | Aead::Aes256Gcm => {
+                AesGcm::new(key).map(|gcm| gcm.seal(nonce, aad, data))
+            }
+            Aead::Chacha20Poly1305 => {
+                ChaChaPoly::new(key, nonce).map(|chacha| chacha.seal(aad, data))
+            }
+        };
+        tag.map_err(|_| Reason::CryptoFailed.into())
     }
 
     fn open(
@@ -74,22 +79,22 @@ impl tls_hs::Crypto for Lib {
         data: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), TlsError> {
-        match gcm(aead, key) {
-            Some(gcm) if gcm.open(nonce, aad, data, tag) => Ok(()),
+        let authentic = match aead {
+            Aead::Aes128Gcm | Aead::Aes256Gcm => {
+                AesGcm::new(key).map(|gcm| gcm.open(nonce, aad, data, tag))
+            }
+            Aead::Chacha20Poly1305 => {
+                ChaChaPoly::new(key, nonce).map(|chacha| chacha.open(aad, data, tag))
+            }
+        };
+        match authentic {
+            Ok(true) => Ok(()),
             _ => Err(Reason::BadRecordMac.into()),
         }
     }
 
     fn random(&mut self, out: &mut [u8]) {
         lib::random(out);
-    }
-}
-
-/// The suites that kTLS can take over here: AES-GCM.
-fn gcm(aead: Aead, key: &[u8]) -> Option<AesGcm> {
-    match aead {
-        Aead::Aes128Gcm | Aead::Aes256Gcm => AesGcm::new(key).ok(),
-        Aead::Chacha20Poly1305 => None,
     }
 }
 

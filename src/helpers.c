@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <crypto/sha2.h>
+#include <crypto/utils.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/tcp.h>
@@ -25,7 +26,7 @@ static unsigned int max_pending = 65536;
 module_param(max_pending, uint, 0644);
 MODULE_PARM_DESC(max_pending, "Handshakes that one listening socket may have going on");
 
-MODULE_SOFTDEP("pre: tls gcm ctr");
+MODULE_SOFTDEP("pre: tls gcm ctr chacha20poly1305");
 
 struct module *tls_hs_this_module(void)
 {
@@ -370,6 +371,12 @@ void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size
 void tls_hs_wipe(void *data, size_t len)
 {
 	memzero_explicit(data, len);
+}
+
+/* In constant time. */
+bool tls_hs_equal(const u8 *a, const u8 *b, size_t len)
+{
+	return !crypto_memneq(a, b, len);
 }
 
 #if __has_include(<crypto/aes-gcm.h>)

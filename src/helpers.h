@@ -101,6 +101,7 @@ void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_wipe(void *data, size_t len);
+bool tls_hs_equal(const u8 *a, const u8 *b, size_t len);
 int tls_hs_gcm_setkey(struct tls_hs_gcm *gcm, const u8 *key, size_t len);
 void tls_hs_gcm_seal(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
 		     const u8 *aad, size_t aad_len, const u8 *nonce, u8 *tag);

@@ -49,9 +49,9 @@ pub(crate) fn config(value: &OptionValue) -> Result<Arc<Config>> {
         versions: mask(
             info.versions,
             uapi::TLS_HS_VERSION_1_2 | uapi::TLS_HS_VERSION_1_3,
-        )?,
+        )? & crate::crypto::VERSIONS,
         tls_12_cipher_suites: mask(info.tls_12_cipher_suites, suites)?,
-        tls_13_ciphersuites: mask(info.tls_13_ciphersuites, suites)? & crate::crypto::SUITES,
+        tls_13_ciphersuites: mask(info.tls_13_ciphersuites, suites)?,
         ecurves: mask(
             info.ecurves,
             uapi::TLS_HS_SECP256R1 | uapi::TLS_HS_X25519,

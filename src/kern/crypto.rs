@@ -13,6 +13,15 @@ pub(super) fn wipe<T>(value: &mut T) {
     unsafe { bindings::tls_hs_wipe(core::ptr::from_mut(value).cast(), size_of::<T>()) }
 }
 
+/// A plain C structure with key material, overwritten when it is dropped.
+pub(super) struct Wiped<T>(pub(super) T);
+
+impl<T> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
 /// `N` secret bytes, overwritten when they are dropped.
 pub(crate) struct Secret<const N: usize>(pub(crate) [u8; N]);
 
@@ -107,15 +116,15 @@ pub(crate) fn hmac_sha384(key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
 }
 
 /// AES-GCM with a tag of 16 bytes.
-pub(crate) struct AesGcm(bindings::tls_hs_gcm);
+pub(crate) struct AesGcm(Wiped<bindings::tls_hs_gcm>);
 
 impl AesGcm {
     /// `key` is 16 or 32 bytes long.
     pub(crate) fn new(key: &[u8]) -> Result<Self> {
-        let mut gcm = Self(bindings::tls_hs_gcm::default());
+        let mut gcm = Self(Wiped(bindings::tls_hs_gcm::default()));
         // SAFETY: `key` is readable, the context writable.
         super::to_result(unsafe {
-            bindings::tls_hs_gcm_setkey(&mut gcm.0, key.as_ptr(), key.len())
+            bindings::tls_hs_gcm_setkey(&mut gcm.0 .0, key.as_ptr(), key.len())
         })?;
         Ok(gcm)
     }
@@ -126,7 +135,7 @@ impl AesGcm {
         // SAFETY: The key is set up, lengths are those of the slices.
         unsafe {
             bindings::tls_hs_gcm_seal(
-                &self.0,
+                &self.0 .0,
                 data.as_mut_ptr(),
                 data.len(),
                 aad.as_ptr(),
@@ -149,7 +158,7 @@ impl AesGcm {
         // SAFETY: As in seal().
         unsafe {
             bindings::tls_hs_gcm_open(
-                &self.0,
+                &self.0 .0,
                 data.as_mut_ptr(),
                 data.len(),
                 aad.as_ptr(),
@@ -161,10 +170,88 @@ impl AesGcm {
     }
 }
 
-impl Drop for AesGcm {
-    fn drop(&mut self) {
-        wipe(&mut self.0);
+/// AEAD_CHACHA20_POLY1305 of RFC 8439, section 2.8. The kernel's own composition takes nonces of 64
+/// bits only.
+pub(crate) struct ChaChaPoly(Wiped<bindings::chacha_state>);
+
+impl ChaChaPoly {
+    /// Sets up one message. `key` is 32 bytes long.
+    pub(crate) fn new(key: &[u8], nonce: &[u8; 12]) -> Result<Self> {
+        if key.len() != 32 {
+            return Err(EINVAL);
+        }
+        // "expand 32-byte k", the key, the block counter, the nonce.
+        let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+        let mut state = Wiped(bindings::chacha_state::default());
+        let (head, rest) = state.0.x.split_at_mut(4);
+        head.copy_from_slice(&constants);
+        let (middle, tail) = rest.split_at_mut(9);
+        for (to, from) in middle.iter_mut().zip(key.chunks_exact(4)) {
+            *to = little_endian(from);
+        }
+        for (to, from) in tail.iter_mut().zip(nonce.chunks_exact(4)) {
+            *to = little_endian(from);
+        }
+        Ok(Self(state))
     }
+
+    /// The one-time key: the first block of the key stream.
+    fn one_time_key(&mut self) -> Secret<64> {
+        let mut block = Secret::<64>::zero();
+        self.crypt(&mut block.0);
+        block
+    }
+
+    /// Encrypts or decrypts in place and goes on to the next block.
+    fn crypt(&mut self, data: &mut [u8]) {
+        let buf = data.as_mut_ptr();
+        // SAFETY: Source and destination may be the same.
+        unsafe { bindings::chacha_crypt(&mut self.0 .0, buf, buf, data.len() as u32, 20) }
+    }
+
+    /// Encrypts `data` in place and returns the tag.
+    pub(crate) fn seal(mut self, aad: &[u8], data: &mut [u8]) -> [u8; 16] {
+        let key = self.one_time_key();
+        self.crypt(data);
+        authenticate(&key, aad, data)
+    }
+
+    /// Checks the tag, in constant time, and decrypts `data` in place.
+    pub(crate) fn open(mut self, aad: &[u8], data: &mut [u8], tag: &[u8; 16]) -> bool {
+        let key = self.one_time_key();
+        let expected = authenticate(&key, aad, data);
+        // SAFETY: Both are 16 bytes long.
+        let authentic = unsafe { bindings::tls_hs_equal(expected.as_ptr(), tag.as_ptr(), 16) };
+        if authentic {
+            self.crypt(data);
+        }
+        authentic
+    }
+}
+
+fn little_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
+}
+
+/// Poly1305 over additional data and ciphertext, each padded to 16 bytes, and their lengths.
+fn authenticate(key: &Secret<64>, aad: &[u8], data: &[u8]) -> [u8; 16] {
+    let mut poly = Wiped(bindings::poly1305_desc_ctx::default());
+    let mut tag = [0; 16];
+    let padding = |len: usize| &[0u8; 15][..len.wrapping_neg() % 16];
+    let mut lengths = [0; 16];
+    for (to, from) in lengths.chunks_exact_mut(8).zip([aad.len(), data.len()]) {
+        to.copy_from_slice(&(from as u64).to_le_bytes());
+    }
+    let parts = [aad, padding(aad.len()), data, padding(data.len()), &lengths];
+    // SAFETY: The first 32 bytes are the key; slices are readable; `tag` has the size of the tag.
+    unsafe {
+        bindings::poly1305_init(&mut poly.0, key.0.as_ptr());
+        for part in parts {
+            bindings::poly1305_update(&mut poly.0, part.as_ptr(), part.len() as _);
+        }
+        bindings::poly1305_final(&mut poly.0, tag.as_mut_ptr());
+    }
+    tag
 }
 
 /// Bytes from the kernel's random number generator.

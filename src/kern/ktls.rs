@@ -4,9 +4,10 @@
 
 use super::bindings::{
     self, bug_entry, sock, tcp_ulp_ops, tls12_crypto_info_aes_gcm_128,
-    tls12_crypto_info_aes_gcm_256, tls_crypto_info,
+    tls12_crypto_info_aes_gcm_256, tls12_crypto_info_chacha20_poly1305, tls_crypto_info,
 };
-use super::errno::{ENOTCONN, EOPNOTSUPP};
+use super::errno::ENOTCONN;
+use super::crypto::Wiped;
 use super::queue::inet_csk;
 use super::to_result;
 use super::ulp::stock;
@@ -139,7 +140,14 @@ impl Connected {
                 value.0.rec_seq = keys.seq().to_be_bytes();
                 self.set(to, &mut value)
             }
-            Aead::Chacha20Poly1305 => Err(EOPNOTSUPP.into()),
+            Aead::Chacha20Poly1305 => {
+                let mut value = Wiped(tls12_crypto_info_chacha20_poly1305::default());
+                value.0.info = info(bindings::TLS_CIPHER_CHACHA20_POLY1305);
+                fill(&mut value.0.key, keys.key());
+                fill(&mut value.0.iv, keys.iv());
+                value.0.rec_seq = keys.seq().to_be_bytes();
+                self.set(to, &mut value)
+            }
         }
     }
 
@@ -164,14 +172,5 @@ impl Connected {
 fn fill(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
-    }
-}
-
-/// A plain C structure with key material, overwritten when it is dropped.
-struct Wiped<T>(T);
-
-impl<T> Drop for Wiped<T> {
-    fn drop(&mut self) {
-        super::crypto::wipe(&mut self.0);
     }
 }

@@ -112,7 +112,9 @@ impl Registration {
             // then turns into "tls", and stock leaves: the name is found at all times.
             set_name(front, c"tls_hs");
             to_result(bindings::tcp_register_ulp(front))?;
-            set_name_byte(front, 3, 0);
+            for at in 3..c"tls_hs".count_bytes() {
+                set_name_byte(front, at, 0);
+            }
             bindings::tcp_unregister_ulp(stock());
         }
         Ok(this)
