@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+//! [`tls_hs::Crypto`] on RustCrypto's hashes and AEADs, and the public-key operations that the
+//! engine asks for on `crypto_p256`.
+
+use aes_gcm::aead::{AeadInPlace, KeyInit};
+use crypto_p256::{ecdh, ecdsa, Cpu};
+use hmac::{Hmac, Mac};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{OsRng, RngCore, SeedableRng};
+use sha2::Digest;
+use tls_hs::{wipe, Aead, Crypto, Error, Hash, NamedGroup, Reason};
+
+/// A running hash.
+#[derive(Clone)]
+pub struct Running<D>(D);
+
+macro_rules! hash {
+    ($type:ty, $len:literal) => {
+        impl Hash<$len> for Running<$type> {
+            fn new() -> Self {
+                Running(<$type>::new())
+            }
+
+            fn update(&mut self, data: &[u8]) {
+                self.0.update(data);
+            }
+
+            fn finish(self) -> [u8; $len] {
+                self.0.finalize().into()
+            }
+        }
+    };
+}
+hash!(sha2::Sha256, 32);
+hash!(sha2::Sha384, 48);
+
+/// Cryptography of one thread.
+pub struct HostCrypto {
+    cpu: Cpu,
+    random: Random,
+}
+
+enum Random {
+    System,
+    Seeded(Box<ChaCha20Rng>),
+}
+
+impl HostCrypto {
+    /// With the system's random numbers.
+    pub fn new() -> Self {
+        HostCrypto {
+            cpu: Cpu::portable(),
+            random: Random::System,
+        }
+    }
+
+    /// With a random number generator that gives the same for the same seed: for fuzzing and for
+    /// tests that must be repeatable, and for nothing else.
+    pub fn seeded(seed: u64) -> Self {
+        HostCrypto {
+            random: Random::Seeded(Box::new(ChaCha20Rng::seed_from_u64(seed))),
+            ..Self::new()
+        }
+    }
+
+    /// A fresh key pair: the private key, and the public key as it goes on the wire.
+    pub fn make_share(&mut self, group: NamedGroup, private: &mut [u8; 32]) -> Vec<u8> {
+        match group {
+            NamedGroup::Secp256r1 => {
+                let mut random = [0; ecdh::RANDOM_LEN];
+                let mut public = [0; ecdh::PUBLIC_LEN];
+                self.random(&mut random);
+                ecdh::make_share(self.cpu, &random, private, &mut public);
+                wipe(&mut random);
+                public.to_vec()
+            }
+            NamedGroup::X25519 => {
+                self.random(private);
+                let secret = x25519_dalek::StaticSecret::from(*private);
+                x25519_dalek::PublicKey::from(&secret).as_bytes().to_vec()
+            }
+        }
+    }
+
+    /// The shared secret, or nothing if the peer's share is not valid.
+    pub fn derive(&self, group: NamedGroup, private: &[u8; 32], peer: &[u8]) -> Option<[u8; 32]> {
+        match group {
+            NamedGroup::Secp256r1 => {
+                let mut shared = [0; ecdh::SHARED_LEN];
+                ecdh::derive(self.cpu, private, peer, &mut shared).ok()?;
+                Some(shared)
+            }
+            NamedGroup::X25519 => {
+                let peer = <[u8; 32]>::try_from(peer).ok()?;
+                let shared = x25519_dalek::StaticSecret::from(*private)
+                    .diffie_hellman(&x25519_dalek::PublicKey::from(peer));
+                shared.was_contributory().then(|| shared.to_bytes())
+            }
+        }
+    }
+
+    /// The DER of an ECDSA signature of `digest`.
+    pub fn sign(&mut self, key: &ecdsa::SigningKey, digest: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        let mut entropy = [0; 32];
+        self.random(&mut entropy);
+        let signature = key
+            .sign(self.cpu, digest, Some(&entropy), &SigningHmac)
+            .map_err(|_| Reason::CryptoFailed)?;
+        wipe(&mut entropy);
+        let mut der = [0; 72];
+        let len = signature.to_der(&mut der);
+        Ok(der[..len].to_vec())
+    }
+}
+
+impl Default for HostCrypto {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// HMAC-SHA-256 for the nonces of RFC 6979.
+struct SigningHmac;
+
+impl ecdsa::HmacSha256 for SigningHmac {
+    fn mac(&self, key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) {
+        *out = mac::<Hmac<sha2::Sha256>>(key, parts).into_bytes().into();
+    }
+}
+
+fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> hmac::digest::CtOutput<M> {
+    let mut mac = <M as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize()
+}
+
+fn seal_with<A: KeyInit + AeadInPlace>(
+    key: &[u8],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    data: &mut [u8],
+) -> Result<[u8; 16], Error> {
+    let failed = Error(Reason::CryptoFailed);
+    let tag = A::new_from_slice(key)
+        .map_err(|_| failed)?
+        .encrypt_in_place_detached(nonce.as_slice().into(), aad, data)
+        .map_err(|_| failed)?;
+    tag[..].try_into().map_err(|_| failed)
+}
+
+fn open_with<A: KeyInit + AeadInPlace>(
+    key: &[u8],
+    nonce: &[u8; 12],
+    aad: &[u8],
+    data: &mut [u8],
+    tag: &[u8; 16],
+) -> Result<(), Error> {
+    A::new_from_slice(key)
+        .map_err(|_| Reason::CryptoFailed)?
+        .decrypt_in_place_detached(nonce.as_slice().into(), aad, data, tag.as_slice().into())
+        .map_err(|_| Reason::BadRecordMac.into())
+}
+
+impl Crypto for HostCrypto {
+    type Sha256 = Running<sha2::Sha256>;
+    type Sha384 = Running<sha2::Sha384>;
+
+    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
+        *out = mac::<Hmac<sha2::Sha256>>(key, msg).into_bytes().into();
+    }
+
+    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
+        *out = mac::<Hmac<sha2::Sha384>>(key, msg).into_bytes().into();
+    }
+
+    fn seal(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; 16], Error> {
+        match aead {
+            Aead::Aes128Gcm => seal_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data),
+            Aead::Aes256Gcm => seal_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data),
+            Aead::Chacha20Poly1305 => {
+                seal_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data)
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        aead: Aead,
+        key: &[u8],
+        nonce: &[u8; 12],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), Error> {
+        match aead {
+            Aead::Aes128Gcm => open_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data, tag),
+            Aead::Aes256Gcm => open_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data, tag),
+            Aead::Chacha20Poly1305 => {
+                open_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data, tag)
+            }
+        }
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        match &mut self.random {
+            Random::System => OsRng.fill_bytes(out),
+            Random::Seeded(rng) => rng.fill_bytes(out),
+        }
+    }
+}
