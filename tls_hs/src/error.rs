@@ -155,6 +155,10 @@ reasons! {
         "The key shares name a group twice, or one that supported_groups does not list.";
     BadSecondClientHello "bad_second_client_hello" Alert Some(A::IllegalParameter),
         "The ClientHello after a HelloRetryRequest differs from the first where it must not.";
+    BadKeyUpdate "bad_key_update" Alert Some(A::IllegalParameter),
+        "A KeyUpdate asks for something that is not defined.";
+    TooManyKeyUpdates "too_many_key_updates" Alert Some(A::UnexpectedMessage),
+        "More than 32 KeyUpdates without data between them.";
     BadFinished "bad_finished" Alert Some(A::DecryptError),
         "The client's Finished does not match the handshake.";
 

@@ -34,6 +34,7 @@ pub mod pem;
 mod record;
 mod secret;
 mod server;
+pub mod session;
 mod transcript;
 
 pub use env::{Crypto, Environment, Hash, Input};

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+//! After the handshake: records that are not application data, and new keys.
+//!
+//! Record protection is the driver's then, or the kernel's. What stays of the engine is this: the
+//! traffic secrets, from which KeyUpdate derives the next ones, and the meaning of alerts and
+//! handshake messages.
+
+use crate::key_schedule::expand_label;
+use crate::record::Traffic;
+use crate::{codec::copy, Crypto, Error, Established, Reason, Secret, Suite, Version};
+
+/// KeyUpdates that may come without application data between them. RFC 8446 sets no limit; each
+/// costs the receiver a key schedule and allocations.
+pub const MAX_KEY_UPDATES: u8 = 32;
+
+/// Warning alerts of TLS 1.2 that may come without application data between them.
+pub const MAX_WARNINGS: u8 = 4;
+
+/// A KeyUpdate that asks for none in return: RFC 8446 section 4.6.3.
+pub const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
+
+/// What a record that is not application data means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing to do.
+    Nothing,
+    /// The client writes no more.
+    CloseNotify,
+    /// The client gave up, with this alert description.
+    Alert(u8),
+    /// What the client writes from here on is protected by the next keys: see
+    /// [`Session::next_client`].
+    KeyUpdate {
+        /// The client wants the server to change its keys too: [`KEY_UPDATE`] goes out under the
+        /// old ones before any more data, and [`Session::next_server`] has the new ones.
+        answer: bool,
+    },
+}
+
+/// A connection whose handshake is complete.
+pub struct Session {
+    client: Secret<48>,
+    server: Secret<48>,
+    version: Version,
+    suite: Suite,
+    key_updates: u8,
+    warnings: u8,
+}
+
+impl Session {
+    /// Takes the traffic secrets of a handshake that is complete.
+    pub fn new(established: &Established<'_>) -> Self {
+        let mut session = Session {
+            client: Secret::zero(),
+            server: Secret::zero(),
+            version: established.version,
+            suite: established.suite,
+            key_updates: 0,
+            warnings: 0,
+        };
+        copy(established.client.secret(), session.client.bytes_mut());
+        copy(established.server.secret(), session.server.bytes_mut());
+        session
+    }
+
+    /// Protocol version.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// To be called when application data has come: limits count from there.
+    pub fn received_data(&mut self) {
+        self.key_updates = 0;
+        self.warnings = 0;
+    }
+
+    /// Looks at the content of a record that is not application data.
+    ///
+    /// A handshake message must be in one record: kTLS sees a KeyUpdate by its first byte.
+    ///
+    /// # Errors
+    ///
+    /// The connection is to be closed with the reason's alert.
+    pub fn record(&mut self, content_type: u8, content: &[u8]) -> Result<Event, Error> {
+        match (content_type, self.version) {
+            (21, _) => self.alert(content),
+            (22, Version::Tls13) => self.key_update(content),
+            (22, Version::Tls12) => Err(Reason::UnexpectedMessage.into()),
+            _ => Err(Reason::UnexpectedRecord.into()),
+        }
+    }
+
+    fn alert(&mut self, content: &[u8]) -> Result<Event, Error> {
+        const CLOSE_NOTIFY: u8 = 0;
+        const USER_CANCELED: u8 = 90;
+        const WARNING: u8 = 1;
+
+        let &[level, description] = content else {
+            return Err(Reason::DecodeError.into());
+        };
+        match (description, self.version) {
+            (CLOSE_NOTIFY, _) => Ok(Event::CloseNotify),
+            // RFC 8446 section 6.1: followed by a close_notify.
+            (USER_CANCELED, _) => self.warning(),
+            (_, Version::Tls12) if level == WARNING => self.warning(),
+            // RFC 8446 section 6: the level is implicit in the description.
+            _ => Ok(Event::Alert(description)),
+        }
+    }
+
+    fn warning(&mut self) -> Result<Event, Error> {
+        match self.warnings.checked_add(1) {
+            Some(warnings) if warnings <= MAX_WARNINGS => {
+                self.warnings = warnings;
+                Ok(Event::Nothing)
+            }
+            _ => Err(Reason::TooManyWarnings.into()),
+        }
+    }
+
+    fn key_update(&mut self, content: &[u8]) -> Result<Event, Error> {
+        let answer = match content {
+            [24, 0, 0, 1, 0] => false,
+            [24, 0, 0, 1, 1] => true,
+            // RFC 8446 section 4.6.3: any other value is an illegal_parameter.
+            [24, 0, 0, 1, _] => return Err(Reason::BadKeyUpdate.into()),
+            [24, ..] => return Err(Reason::DecodeError.into()),
+            _ => return Err(Reason::UnexpectedMessage.into()),
+        };
+        match self.key_updates.checked_add(1) {
+            Some(updates) if updates <= MAX_KEY_UPDATES => self.key_updates = updates,
+            _ => return Err(Reason::TooManyKeyUpdates.into()),
+        }
+        Ok(Event::KeyUpdate { answer })
+    }
+
+    /// The next keys for what the client writes.
+    pub fn next_client<C: Crypto>(&mut self, crypto: &mut C) -> Traffic {
+        next(crypto, self.suite, &mut self.client)
+    }
+
+    /// The next keys for what the server writes.
+    pub fn next_server<C: Crypto>(&mut self, crypto: &mut C) -> Traffic {
+        next(crypto, self.suite, &mut self.server)
+    }
+}
+
+/// RFC 8446 section 7.2: application_traffic_secret_N+1, and the keys of it.
+fn next<C: Crypto>(crypto: &mut C, suite: Suite, secret: &mut Secret<48>) -> Traffic {
+    let mut keys = Traffic::plain();
+    keys.prepare(crypto, suite, |crypto, out| {
+        expand_label(
+            crypto,
+            suite.hash(),
+            secret.bytes(),
+            b"traffic upd",
+            &[],
+            out,
+        );
+    });
+    copy(keys.secret(), secret.bytes_mut());
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(version: Version) -> Session {
+        Session {
+            client: Secret::zero(),
+            server: Secret::zero(),
+            version,
+            suite: Suite::Aes128GcmSha256,
+            key_updates: 0,
+            warnings: 0,
+        }
+    }
+
+    #[test]
+    fn alerts_by_version() {
+        let mut tls13 = session(Version::Tls13);
+        assert_eq!(tls13.record(21, &[1, 0]), Ok(Event::CloseNotify));
+        assert_eq!(tls13.record(21, &[2, 0]), Ok(Event::CloseNotify));
+        assert_eq!(tls13.record(21, &[1, 90]), Ok(Event::Nothing));
+        assert_eq!(tls13.record(21, &[1, 80]), Ok(Event::Alert(80)));
+        assert_eq!(tls13.record(21, &[1]), Err(Reason::DecodeError.into()));
+        assert_eq!(
+            tls13.record(21, &[1, 0, 1, 0]),
+            Err(Reason::DecodeError.into())
+        );
+
+        let mut tls12 = session(Version::Tls12);
+        assert_eq!(tls12.record(21, &[1, 100]), Ok(Event::Nothing));
+        assert_eq!(tls12.record(21, &[2, 40]), Ok(Event::Alert(40)));
+    }
+
+    #[test]
+    fn warnings_are_limited_between_data() {
+        let mut session = session(Version::Tls12);
+        for _ in 0..MAX_WARNINGS {
+            assert_eq!(session.record(21, &[1, 100]), Ok(Event::Nothing));
+        }
+        assert_eq!(
+            session.record(21, &[1, 100]),
+            Err(Reason::TooManyWarnings.into())
+        );
+        session.received_data();
+        assert_eq!(session.record(21, &[1, 100]), Ok(Event::Nothing));
+    }
+
+    #[test]
+    fn key_update_is_one_message_of_tls13() {
+        let mut tls13 = session(Version::Tls13);
+        assert_eq!(
+            tls13.record(22, &KEY_UPDATE),
+            Ok(Event::KeyUpdate { answer: false })
+        );
+        assert_eq!(
+            tls13.record(22, &[24, 0, 0, 1, 1]),
+            Ok(Event::KeyUpdate { answer: true })
+        );
+        assert_eq!(
+            tls13.record(22, &[24, 0, 0, 1, 2]),
+            Err(Reason::BadKeyUpdate.into())
+        );
+        for bad in [
+            &[24, 0, 0, 1][..],
+            &[24, 0, 0, 2, 0, 0],
+            &[24, 0, 0, 1, 0, 24],
+        ] {
+            assert_eq!(tls13.record(22, bad), Err(Reason::DecodeError.into()));
+        }
+        assert_eq!(
+            tls13.record(22, &[1, 0, 0, 0]),
+            Err(Reason::UnexpectedMessage.into())
+        );
+        assert_eq!(tls13.record(22, &[]), Err(Reason::UnexpectedMessage.into()));
+        assert_eq!(tls13.record(20, &[1]), Err(Reason::UnexpectedRecord.into()));
+        assert_eq!(
+            session(Version::Tls12).record(22, &KEY_UPDATE),
+            Err(Reason::UnexpectedMessage.into())
+        );
+    }
+
+    #[test]
+    fn key_updates_are_limited_between_data() {
+        let mut session = session(Version::Tls13);
+        for _ in 0..MAX_KEY_UPDATES {
+            assert!(session.record(22, &KEY_UPDATE).is_ok());
+        }
+        assert_eq!(
+            session.record(22, &KEY_UPDATE),
+            Err(Reason::TooManyKeyUpdates.into())
+        );
+        session.received_data();
+        assert!(session.record(22, &KEY_UPDATE).is_ok());
+    }
+}
