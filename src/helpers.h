@@ -7,6 +7,8 @@
 #define _TLS_HS_HELPERS_H
 
 #include <linux/net.h>
+#include <linux/rwsem.h>
+#include <linux/socket.h>
 #include <linux/workqueue.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
@@ -71,6 +73,16 @@ int tls_hs_request_tls(void);
 int tls_hs_set_ulp_tls(struct sock *sk);
 int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len);
 int tls_hs_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len);
+struct tls_hs_control {
+	char buf[CMSG_SPACE(sizeof(unsigned char))] __aligned(sizeof(long));
+};
+
+void tls_hs_put_record_type(struct msghdr *msg, struct tls_hs_control *control, u8 type);
+void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control);
+u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control);
+int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size);
+void tls_hs_init_rwsem(struct rw_semaphore *sem);
+bool tls_hs_can_send(const struct sock *sk);
 void tls_hs_waitqueue_init(struct socket *sock);
 void tls_hs_sock_attach(struct sock *sk, struct socket *sock);
 void tls_hs_sock_detach(struct sock *sk);

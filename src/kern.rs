@@ -51,6 +51,7 @@ mod lock;
 pub(crate) mod percpu;
 mod queue;
 pub(crate) mod rcu;
+pub(crate) mod session;
 pub(crate) mod stat;
 pub(crate) mod stream;
 pub(crate) mod uapi;

@@ -2,12 +2,11 @@
 
 //! Hand-over of an established connection to kTLS, in `accept()`.
 
-use crate::driver::Handshake;
-use crate::kern::errno::ENOTCONN;
 use crate::kern::ktls::{Connected, Direction};
 use crate::kern::stat::Stats;
 use crate::stat::Counter;
 use kernel::prelude::*;
+use tls_hs::Established;
 
 /// Puts kTLS with the handshake's traffic keys on a socket. What the client has sent behind its
 /// Finished is still in the receive queue and becomes the first records that kTLS decrypts. Process
@@ -16,8 +15,12 @@ use kernel::prelude::*;
 /// # Errors
 ///
 /// Whatever kTLS says; the connection is of no use then.
-pub(crate) fn establish(handshake: &Handshake, socket: &Connected, stats: &Stats<'_>) -> Result {
-    let result = install(handshake, socket);
+pub(crate) fn establish(
+    session: &Established<'_>,
+    socket: &Connected,
+    stats: &Stats<'_>,
+) -> Result {
+    let result = install(session, socket);
     stats.count(match result {
         Ok(()) => Counter::Accepted,
         Err(_) => Counter::KtlsFailed,
@@ -25,8 +28,7 @@ pub(crate) fn establish(handshake: &Handshake, socket: &Connected, stats: &Stats
     result
 }
 
-fn install(handshake: &Handshake, socket: &Connected) -> Result {
-    let session = handshake.established().ok_or(ENOTCONN)?;
+fn install(session: &Established<'_>, socket: &Connected) -> Result {
     socket.set_ulp()?;
     socket.set_keys(Direction::Tx, session.version, session.server)?;
     socket.set_keys(Direction::Rx, session.version, session.client)

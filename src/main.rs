@@ -26,6 +26,7 @@ mod kern;
 mod keyring;
 mod ktls;
 mod listener;
+mod session;
 mod stat;
 
 module! {

@@ -31,6 +31,10 @@ counters! {
     Accepted "accepted";
     /// Completed handshakes that were lost because kTLS could not be set up.
     KtlsFailed "ktls_failed";
+    /// Connections whose client changed its keys after the handshake.
+    KeyUpdate "key_update";
+    /// Established connections that the client ended with a fatal alert.
+    PeerAlert "peer_alert";
     /// Handshakes that took too long.
     Timeout "timeout";
     /// Clients that ended the connection in mid handshake.

@@ -4,10 +4,11 @@
 
 use super::bindings::{self, sockptr_t};
 use core::mem::MaybeUninit;
+use kernel::ffi::{c_char, c_int};
 use kernel::prelude::*;
 
 pub(crate) use super::bindings::{
-    tls_hs_crypto_info, TLS_HS_AES_128_GCM_SHA256, TLS_HS_AES_256_GCM_SHA384,
+    tls_hs_crypto_info, tls_hs_info, TLS_HS_AES_128_GCM_SHA256, TLS_HS_AES_256_GCM_SHA384,
     TLS_HS_CHACHA20_POLY1305_SHA256, TLS_HS_CRYPTO_INFO_SIZE_VER0,
     TLS_HS_ECDHE_ECDSA_AES_128_GCM_SHA256, TLS_HS_ECDHE_ECDSA_AES_256_GCM_SHA384,
     TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, TLS_HS_SECP256R1, TLS_HS_VERSION_1_2,
@@ -85,5 +86,31 @@ impl OptionValue {
             }
             Ok(info.assume_init())
         }
+    }
+}
+
+/// Where a user wants the value of a socket option.
+pub(super) struct UserBuffer {
+    value: *mut c_char,
+    len: *mut c_int,
+}
+
+impl UserBuffer {
+    /// `value` and `len` are what getsockopt(2) got: user pointers.
+    pub(super) fn new(value: *mut c_char, len: *mut c_int) -> Self {
+        Self { value, len }
+    }
+
+    /// Writes as much of `info` as there is room for, and how much that is.
+    pub(super) fn write(&self, info: &tls_hs_info) -> Result {
+        // SAFETY: Writes to user memory only, and copies no more than the structure has.
+        super::to_result(unsafe {
+            bindings::tls_hs_put_option(
+                self.value,
+                self.len,
+                core::ptr::from_ref(info).cast(),
+                size_of::<tls_hs_info>() as u32,
+            )
+        })
     }
 }

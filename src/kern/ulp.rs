@@ -18,7 +18,8 @@ use super::errno::{ECONNABORTED, EISCONN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP};
 use super::ktls::Connected;
 use super::queue::inet_csk;
 use super::uapi::OptionValue;
-use super::{listen, stat, this_module, to_result, work, CStatic};
+use super::{listen, session, stat, this_module, to_result, work, CStatic};
+use crate::session::Session;
 use core::ptr;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
@@ -81,6 +82,7 @@ pub(crate) struct Registration(());
 impl Registration {
     /// Finds stock, and takes its name. Process context, at load time.
     pub(crate) fn new() -> Result<Self> {
+        session::init();
         work::init()?;
         let this = Self(());
         super::child::init()?;
@@ -390,21 +392,42 @@ unsafe extern "C" fn accept(
         }
         let sk = (*newsock).sk;
         (*newsock).ops = stock_ops(sk);
-        bindings::module_put(this_module());
 
         bindings::tls_hs_lock_sock(sk);
         let accepted = Accepted::take(sk);
         bindings::release_sock(sk);
-        let Some(accepted) = accepted else { return 0 };
-        if accepted.state() != State::Complete {
-            return 0;
+        let complete = accepted.as_ref().filter(|accepted| accepted.state() == State::Complete);
+        let result = match complete {
+            Some(accepted) => establish(newsock, accepted),
+            None => Ok(false),
+        };
+        // do_accept() took a reference for our table in `newsock`.
+        if !matches!(result, Ok(true)) {
+            bindings::module_put(this_module());
         }
-        let stats = stat::Stats::of(sk);
-        match crate::ktls::establish(accepted.handshake(), &Connected::new(sk), &stats) {
-            Ok(()) => 0,
+        match result {
+            Ok(_) => 0,
             Err(_) => ECONNABORTED.to_errno(),
         }
     }
+}
+
+/// Turns a grafted socket whose handshake is complete into one that carries plaintext; true since it
+/// has a table of ours then.
+///
+/// # Safety
+///
+/// `newsock` is what accept() is about to return.
+unsafe fn establish(newsock: *mut socket, accepted: &Accepted) -> Result<bool> {
+    // SAFETY: By the requirement.
+    unsafe {
+        let sk = (*newsock).sk;
+        let stats = stat::Stats::of(sk);
+        let session = accepted.handshake().established().ok_or(ENOTCONN)?;
+        crate::ktls::establish(&session, &Connected::new(sk), &stats)?;
+        session::attach(newsock, Session::new(&session))?;
+    }
+    Ok(true)
 }
 
 /// `getname`. `do_accept()` asks the listener's for the peer of the new socket, with `peer` of 2.
@@ -414,7 +437,7 @@ unsafe extern "C" fn getname(socket: *mut socket, addr: *mut sockaddr, peer: c_i
         let sk = (*socket).sk;
         let Some(stock_getname) = (*stock_ops(sk)).getname else { return EOPNOTSUPP.to_errno() };
         let len = stock_getname(socket, addr, peer);
-        if peer == 2 && len > 0 && (*inet_csk(sk)).icsk_ulp_ops == stock().cast_const() {
+        if peer == 2 && len > 0 && session::is_ours(socket) {
             (*addr).sa_family = bindings::PF_TLS as _;
         }
         len

@@ -73,6 +73,28 @@ struct tls_hs_crypto_info {
 /* Size of the first published struct tls_hs_crypto_info. */
 #define TLS_HS_CRYPTO_INFO_SIZE_VER0	24
 
+/* Socket option, level SOL_TLS, to be read from an established PF_TLS socket. */
+#define TLS_HS_INFO			101
+
+/**
+ * struct tls_hs_info - what client and kernel agreed on
+ * @version: ProtocolVersion: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3
+ * @cipher_suite: CipherSuite, as in IANA's registry
+ * @group: NamedGroup of the key exchange
+ * @flags: none yet
+ * @server_name: the name that the client asked for, "" if it sent none
+ *
+ * getsockopt(2) gives as much of it as there is room for, and the length that
+ * it gave. The structure grows at its end.
+ */
+struct tls_hs_info {
+	__u16	version;
+	__u16	cipher_suite;
+	__u16	group;
+	__u16	flags;
+	char	server_name[256];
+};
+
 /* Key types, for add_key(2), and the descriptions by which they are found. */
 #define TLS_HS_KEY_TYPE_CERT		"tls_cert"
 #define TLS_HS_KEY_TYPE_PRIV		"tls_priv"

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An accepted connection: `proto_ops` that keep TLS out of a program's sight.
+//!
+//! kTLS gives a program that does not ask for control messages EIO for every record that is not
+//! application data, and sends no close_notify. Here such records are taken off the socket and
+//! handled, and the call goes on. A program that passes room for control messages gets them as from
+//! stock.
+//!
+//! The socket is found through its `ops`, a copy of kTLS's of its own. Whenever kTLS is given keys
+//! it sets `ops` to its own table again, and they are put back.
+//!
+//! # Locking
+//!
+//! All functions run in process context. `senders` is held for reading by who sends application
+//! data and for writing by who changes the sending keys; the session's own locks nest inside it.
+
+use super::bindings::{
+    self, msghdr, pipe_inode_info, proto_ops, rw_semaphore, sock, sockptr_t, socket,
+};
+use super::errno::EOPNOTSUPP;
+use super::ktls::{Connected, Direction};
+use super::stat::Stats;
+use super::uapi::UserBuffer;
+use super::{this_module, to_result};
+use crate::session::{Next, Session};
+use core::mem::MaybeUninit;
+use kernel::ffi::{c_char, c_int, c_uint};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::global_lock;
+use kernel::types::Opaque;
+use tls_hs::{Traffic, Version};
+
+/// Longest record of ours that is not application data.
+const CONTROL_MAX: usize = 64;
+
+/// Our state of one accepted socket.
+///
+/// # Invariants
+///
+/// Lives from [`attach`] until the socket's `release`, which is the last call on it. `stock` is a
+/// table of kTLS, whose module the socket's ULP pins.
+#[pin_data]
+#[repr(C)]
+struct Accepted {
+    /// First, so that the socket's pointer to it is the pointer to all of it.
+    #[pin]
+    ops: Opaque<proto_ops>,
+    stock: Atomic<*const proto_ops>,
+    #[pin]
+    senders: Opaque<rw_semaphore>,
+    #[pin]
+    session: Session,
+}
+
+global_lock! {
+    /// Held while kTLS's table may be in a socket instead of ours, because a session changes keys.
+    // SAFETY: Initialised in init(), at load time, before any socket can come here.
+    unsafe(uninit) static REKEYING: Mutex<()> = ();
+}
+
+/// Process context, at load time, once.
+pub(super) fn init() {
+    // SAFETY: Called once, before the lock is used.
+    unsafe { REKEYING.init() };
+}
+
+/// Puts our `proto_ops` on a socket that kTLS has its keys on. The socket keeps the reference to
+/// this module that its `ops` had. Process context.
+///
+/// # Safety
+///
+/// `socket` is connected, kTLS is set up on it, and nobody else uses it yet.
+pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>) -> Result {
+    // SAFETY: By the requirement.
+    let stock = unsafe { (*socket).ops };
+    let accepted = KBox::pin_init(
+        pin_init!(Accepted {
+            ops <- Opaque::ffi_init(|ops: *mut proto_ops| {
+                // SAFETY: `stock` is a valid table and `ops` writable.
+                unsafe {
+                    ops.write(core::ptr::read(stock));
+                    (*ops).owner = this_module();
+                    (*ops).release = Some(release);
+                    (*ops).recvmsg = Some(recvmsg);
+                    (*ops).sendmsg = Some(sendmsg);
+                    (*ops).splice_read = Some(splice_read);
+                    (*ops).shutdown = Some(shutdown);
+                    (*ops).setsockopt = Some(setsockopt);
+                    (*ops).getsockopt = Some(getsockopt);
+                }
+            }),
+            stock: Atomic::new(stock),
+            senders <- Opaque::ffi_init(|sem| {
+                // SAFETY: `sem` is writable and pinned.
+                unsafe { bindings::tls_hs_init_rwsem(sem) }
+            }),
+            session <- session,
+        }),
+        GFP_KERNEL,
+    )?;
+    // SAFETY: The value stays where it is until release() frees it.
+    unsafe {
+        let accepted = KBox::into_raw(Pin::into_inner_unchecked(accepted));
+        (&raw mut (*socket).ops).write_volatile(accepted.cast());
+    }
+    Ok(())
+}
+
+/// Whether a socket has a session.
+///
+/// # Safety
+///
+/// The caller has a reference to the socket.
+pub(super) unsafe fn is_ours(socket: *mut socket) -> bool {
+    // SAFETY: By the requirement the socket is valid, and so is the table in it.
+    unsafe {
+        let ops = (&raw const (*socket).ops).read_volatile();
+        (*ops).release.is_some_and(|f| f as usize == release as usize)
+    }
+}
+
+/// A socket with a session. Process context.
+///
+/// # Invariants
+///
+/// `socket` is not released before the value is gone, so `accepted` is valid.
+pub(crate) struct SessionSocket<'a> {
+    socket: *mut socket,
+    accepted: &'a Accepted,
+}
+
+impl<'a> SessionSocket<'a> {
+    /// # Safety
+    ///
+    /// `socket` was passed to one of our `proto_ops` functions, and `'a` ends with that call.
+    unsafe fn of(socket: *mut socket) -> Self {
+        loop {
+            // SAFETY: By the requirement the socket is valid, and so is the table in it; a table of
+            // ours is the first member of an `Accepted`, and is not replaced by another of ours.
+            unsafe {
+                if is_ours(socket) {
+                    let accepted = &*(*socket).ops.cast::<Accepted>();
+                    return Self { socket, accepted };
+                }
+            }
+            // kTLS has put its own table there: wait until ours is back.
+            drop(REKEYING.lock());
+        }
+    }
+
+    fn sk(&self) -> *mut sock {
+        // SAFETY: By the invariants.
+        unsafe { (*self.socket).sk }
+    }
+
+    fn stock(&self) -> &proto_ops {
+        // SAFETY: By the invariants of `Accepted`.
+        unsafe { &*self.accepted.stock.load(Relaxed) }
+    }
+
+    fn session(&self) -> &'a Session {
+        &self.accepted.session
+    }
+
+    /// The counters of the socket's namespace.
+    pub(crate) fn stats(&self) -> Stats<'_> {
+        // SAFETY: The socket is valid by the invariants.
+        unsafe { Stats::of(self.sk()) }
+    }
+
+    /// Runs `work` while nobody sends.
+    ///
+    /// # Errors
+    ///
+    /// EINTR when the process is killed while it waits.
+    pub(crate) fn exclusively<R>(&self, work: impl FnOnce() -> R) -> Result<R> {
+        let sem = self.accepted.senders.get();
+        // SAFETY: The semaphore is initialised; taken and released here.
+        to_result(unsafe { bindings::down_write_killable(sem) })?;
+        let result = work();
+        // SAFETY: As above.
+        unsafe { bindings::up_write(sem) };
+        Ok(result)
+    }
+
+    /// Gives kTLS new keys of one direction.
+    pub(crate) fn set_keys(&self, to: Direction, version: Version, keys: &Traffic) -> Result {
+        let _guard = REKEYING.lock();
+        // SAFETY: By the invariants the socket is connected and its ULP kTLS.
+        let result = unsafe { Connected::new(self.sk()) }.set_keys(to, version, keys);
+        self.put_back();
+        result
+    }
+
+    /// Makes the socket's `ops` ours again after kTLS has set them. Under [`REKEYING`].
+    fn put_back(&self) {
+        let ours: *const proto_ops = self.accepted.ops.get();
+        // SAFETY: By the invariants.
+        unsafe {
+            let ops = (&raw const (*self.socket).ops).read_volatile();
+            if ops != ours {
+                self.accepted.stock.store(ops, Relaxed);
+                (&raw mut (*self.socket).ops).write_volatile(ours);
+            }
+        }
+    }
+
+    /// Sends one record of a type other than application data.
+    pub(crate) fn send_record(&self, content_type: u8, content: &[u8], wait: bool) -> Result {
+        let Some(sendmsg) = self.stock().sendmsg else { return Err(EOPNOTSUPP.into()) };
+        let mut control = bindings::tls_hs_control::default();
+        // SAFETY: All buffers live through the call and are only read.
+        let sent = unsafe {
+            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
+            let mut vec = kernel_vec(content.as_ptr().cast_mut(), content.len());
+            bindings::tls_hs_put_record_type(&mut msg, &mut control, content_type);
+            msg.msg_flags = bindings::MSG_NOSIGNAL;
+            if !wait {
+                msg.msg_flags |= bindings::MSG_DONTWAIT;
+            }
+            bindings::iov_iter_kvec(
+                &mut msg.msg_iter,
+                bindings::ITER_SOURCE as c_uint,
+                &raw mut vec,
+                1,
+                content.len(),
+            );
+            sendmsg(self.socket, &mut msg, content.len())
+        };
+        to_result(sent.min(0))
+    }
+
+    /// Takes the record that stopped a call off the socket, if it is not application data, and has
+    /// the session handle it.
+    fn take_control(&self) -> Result<Next> {
+        let mut content = [0; CONTROL_MAX];
+        // Only a look first: another thread may have been here, and data is not ours to take.
+        let (_, content_type) = self.receive(&mut content, bindings::MSG_PEEK)?;
+        if content_type == APPLICATION_DATA {
+            return Ok(Next::GoOn);
+        }
+        let (len, content_type) = self.receive(&mut content, 0)?;
+        let content = content.get(..len).unwrap_or_default();
+        self.session().control(self, content_type, content)
+    }
+
+    /// Receives into a kernel buffer, without waiting; returns how much, and the record's type.
+    fn receive(&self, content: &mut [u8], flags: u32) -> Result<(usize, u8)> {
+        let Some(recvmsg) = self.stock().recvmsg else { return Err(EOPNOTSUPP.into()) };
+        let mut control = bindings::tls_hs_control::default();
+        // SAFETY: All buffers live through the call; lengths are theirs.
+        unsafe {
+            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
+            let mut vec = kernel_vec(content.as_mut_ptr(), content.len());
+            bindings::tls_hs_want_record_type(&mut msg, &mut control);
+            bindings::iov_iter_kvec(
+                &mut msg.msg_iter,
+                bindings::ITER_DEST as c_uint,
+                &raw mut vec,
+                1,
+                content.len(),
+            );
+            let flags = (flags | bindings::MSG_DONTWAIT) as c_int;
+            let len = recvmsg(self.socket, &mut msg, content.len(), flags);
+            to_result(len.min(0))?;
+            Ok((len as usize, bindings::tls_hs_record_type(&msg, &control)))
+        }
+    }
+
+    /// Repeats `call` as long as it stops with `stopped` at a record that is not application data.
+    fn past_control(&self, stopped: c_int, mut call: impl FnMut() -> isize) -> isize {
+        loop {
+            if self.session().ended() {
+                return 0;
+            }
+            let result = call();
+            if result != stopped as isize {
+                if result > 0 {
+                    self.session().received_data();
+                }
+                return result;
+            }
+            match self.take_control() {
+                Ok(Next::GoOn) => {}
+                Ok(Next::End) => return 0,
+                Err(err) => return err.to_errno() as isize,
+            }
+        }
+    }
+}
+
+/// `ContentType.application_data`, RFC 8446 section 5.1.
+const APPLICATION_DATA: u8 = 23;
+
+fn kernel_vec(base: *mut u8, len: usize) -> bindings::kvec {
+    bindings::kvec {
+        iov_base: base.cast(),
+        iov_len: len,
+    }
+}
+
+unsafe extern "C" fn recvmsg(
+    socket: *mut socket,
+    msg: *mut msghdr,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: The caller has a reference to the socket and passes a valid message.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().recvmsg else { return EOPNOTSUPP.to_errno() };
+        let asked = (*msg).msg_controllen != 0 || flags as u32 & bindings::MSG_ERRQUEUE != 0;
+        if asked {
+            return stock(socket, msg, len, flags);
+        }
+        this.past_control(EIO.to_errno(), || stock(socket, msg, len, flags) as isize) as c_int
+    }
+}
+
+unsafe extern "C" fn splice_read(
+    socket: *mut socket,
+    pos: *mut bindings::loff_t,
+    pipe: *mut pipe_inode_info,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: The caller has a reference to the socket and passes valid arguments.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().splice_read else {
+            return EOPNOTSUPP.to_errno() as isize;
+        };
+        this.past_control(EINVAL.to_errno(), || stock(socket, pos, pipe, len, flags) as isize)
+    }
+}
+
+unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) -> c_int {
+    // SAFETY: The caller has a reference to the socket and passes a valid message.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().sendmsg else { return EOPNOTSUPP.to_errno() };
+        let wait = (*msg).msg_flags & bindings::MSG_DONTWAIT == 0;
+        if let Err(err) = this.session().before_send(&this, wait) {
+            return err.to_errno();
+        }
+        let sem = this.accepted.senders.get();
+        let err = bindings::down_read_killable(sem);
+        if err != 0 {
+            return err;
+        }
+        let sent = stock(socket, msg, len);
+        bindings::up_read(sem);
+        sent
+    }
+}
+
+unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
+    // SAFETY: The caller has a reference to the socket.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().shutdown else { return EOPNOTSUPP.to_errno() };
+        // SHUT_WR is 1, SHUT_RDWR 2.
+        if matches!(how, 1 | 2) {
+            this.session().close(&this);
+        }
+        stock(socket, how)
+    }
+}
+
+unsafe extern "C" fn release(socket: *mut socket) -> c_int {
+    // SAFETY: The caller releases the socket, nobody else has it; our table was in it.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let accepted = (&raw const *this.accepted).cast_mut();
+        let stock = this.stock().release;
+        if bindings::tls_hs_can_send(this.sk()) {
+            this.session().close(&this);
+        }
+        let result = stock.map_or(0, |stock| stock(socket));
+        drop(Pin::new_unchecked(KBox::from_raw(accepted)));
+        result
+    }
+}
+
+unsafe extern "C" fn setsockopt(
+    socket: *mut socket,
+    level: c_int,
+    name: c_int,
+    value: sockptr_t,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: The caller has a reference to the socket.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().setsockopt else { return EOPNOTSUPP.to_errno() };
+        if level as u32 != bindings::SOL_TLS {
+            return stock(socket, level, name, value, len);
+        }
+        let _guard = REKEYING.lock();
+        let result = stock(socket, level, name, value, len);
+        this.put_back();
+        result
+    }
+}
+
+unsafe extern "C" fn getsockopt(
+    socket: *mut socket,
+    level: c_int,
+    name: c_int,
+    value: *mut c_char,
+    len: *mut c_int,
+) -> c_int {
+    // SAFETY: The caller has a reference to the socket; user memory is written only by
+    // UserBuffer.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        if level as u32 == bindings::SOL_TLS && name as u32 == bindings::TLS_HS_INFO {
+            let result = UserBuffer::new(value, len).write(&this.session().info());
+            return result.map_or_else(|err| err.to_errno(), |()| 0);
+        }
+        match this.stock().getsockopt {
+            Some(stock) => stock(socket, level, name, value, len),
+            None => EOPNOTSUPP.to_errno(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is left of TLS on an accepted connection: alerts, close_notify and KeyUpdate, so that a
+//! program sees nothing but data, end of file and errors.
+//!
+//! Process context. The keys' lock is held while records of ours are sent and keys changed.
+
+use crate::crypto::Lib;
+use crate::kern::errno::{ECONNRESET, EPROTO};
+use crate::kern::ktls::Direction;
+use crate::kern::session::SessionSocket;
+use crate::kern::uapi::tls_hs_info;
+use crate::stat::Counter;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use kernel::sync::{new_mutex, Mutex};
+use tls_hs::session::{Event, KEY_UPDATE};
+use tls_hs::{AlertDescription, Established};
+
+/// `ContentType`, RFC 8446 section 5.1.
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+
+/// `AlertLevel`, RFC 8446 section 6.
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
+
+/// What a call that met a record which is not application data does next.
+pub(crate) enum Next {
+    /// It goes on.
+    GoOn,
+    /// End of file.
+    End,
+}
+
+/// The session of one accepted connection.
+#[pin_data]
+pub(crate) struct Session {
+    #[pin]
+    keys: Mutex<tls_hs::session::Session>,
+    info: tls_hs_info,
+    /// The client writes no more.
+    ended: Atomic<i32>,
+    /// Our close_notify or alert is sent.
+    closed: Atomic<i32>,
+    /// The client asked for new keys of ours.
+    update_due: Atomic<i32>,
+    /// No data has come since some other record did.
+    quiet: Atomic<i32>,
+}
+
+impl Session {
+    /// The session that a complete handshake leads to.
+    pub(crate) fn new<'a>(established: &'a Established<'a>) -> impl PinInit<Self> + 'a {
+        pin_init!(Self {
+            keys <- new_mutex!(tls_hs::session::Session::new(established)),
+            info: info(established),
+            ended: Atomic::new(0),
+            closed: Atomic::new(0),
+            update_due: Atomic::new(0),
+            quiet: Atomic::new(0),
+        })
+    }
+
+    /// Answer to TLS_HS_INFO.
+    pub(crate) fn info(&self) -> tls_hs_info {
+        self.info
+    }
+
+    /// Whether the client writes no more, so that there is nothing to wait for.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Relaxed) != 0
+    }
+
+    /// Application data has come.
+    pub(crate) fn received_data(&self) {
+        if self.quiet.load(Relaxed) != 0 && self.quiet.xchg(0, Relaxed) != 0 {
+            self.keys.lock().received_data();
+        }
+    }
+
+    /// Handles a record that is not application data.
+    ///
+    /// # Errors
+    ///
+    /// ECONNRESET when the client gave up with an alert, EPROTO when it broke the protocol, and
+    /// what kTLS says to new keys.
+    pub(crate) fn control(
+        &self,
+        socket: &SessionSocket<'_>,
+        content_type: u8,
+        content: &[u8],
+    ) -> Result<Next> {
+        let mut keys = self.keys.lock();
+        self.quiet.store(1, Relaxed);
+        match keys.record(content_type, content) {
+            Ok(Event::Nothing) => Ok(Next::GoOn),
+            Ok(Event::CloseNotify) => {
+                self.ended.store(1, Relaxed);
+                Ok(Next::End)
+            }
+            Ok(Event::Alert(_)) => {
+                socket.stats().count(Counter::PeerAlert);
+                self.ended.store(1, Relaxed);
+                self.closed.store(1, Relaxed);
+                Err(ECONNRESET.into())
+            }
+            Ok(Event::KeyUpdate { answer }) => {
+                socket.stats().count(Counter::KeyUpdate);
+                let version = keys.version();
+                let next = keys.next_client(&mut Lib);
+                socket.set_keys(Direction::Rx, version, &next)?;
+                if answer {
+                    self.update_due.store(1, Relaxed);
+                }
+                Ok(Next::GoOn)
+            }
+            Err(error) => {
+                socket.stats().count(error.0);
+                self.ended.store(1, Relaxed);
+                if let Some(alert) = error.0.alert() {
+                    self.goodbye(socket, FATAL, alert);
+                }
+                Err(EPROTO.into())
+            }
+        }
+    }
+
+    /// Changes our keys if the client asked for it: RFC 8446 section 4.6.3 wants that before the
+    /// next application data.
+    ///
+    /// # Errors
+    ///
+    /// What sending says: EAGAIN when the KeyUpdate does not fit now and `wait` is false.
+    pub(crate) fn before_send(&self, socket: &SessionSocket<'_>, wait: bool) -> Result {
+        if self.update_due.load(Relaxed) == 0 {
+            return Ok(());
+        }
+        socket.exclusively(|| {
+            if self.update_due.xchg(0, Full) == 0 {
+                return Ok(());
+            }
+            let sent = socket.send_record(HANDSHAKE, &KEY_UPDATE, wait);
+            if sent.is_err() {
+                self.update_due.store(1, Relaxed);
+                return sent;
+            }
+            let mut keys = self.keys.lock();
+            let version = keys.version();
+            let next = keys.next_server(&mut Lib);
+            socket.set_keys(Direction::Tx, version, &next)
+        })?
+    }
+
+    /// Sends close_notify, unless something final was sent already. If the send buffer has no room
+    /// the client sees the end of the connection only.
+    pub(crate) fn close(&self, socket: &SessionSocket<'_>) {
+        self.goodbye(socket, WARNING, AlertDescription::CloseNotify);
+    }
+
+    fn goodbye(&self, socket: &SessionSocket<'_>, level: u8, alert: AlertDescription) {
+        if self.closed.xchg(1, Full) == 0 {
+            // Nobody is left to hear of an error.
+            let _ = socket.send_record(ALERT, &[level, alert as u8], false);
+        }
+    }
+}
+
+fn info(established: &Established<'_>) -> tls_hs_info {
+    let mut info = tls_hs_info {
+        version: established.version.code(),
+        cipher_suite: established.suite.code(established.version),
+        group: established.group.code(),
+        ..Default::default()
+    };
+    let name = established.server_name.unwrap_or_default();
+    for (to, from) in info.server_name.iter_mut().zip(name) {
+        *to = *from as _;
+    }
+    info
+}
