@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the engine asks of its caller: cryptography, bytes, and what only the caller knows.
 
-use crate::{codec::copy, Aead, Config, Error};
+use crate::{codec::copy, ticket::TicketKey, Aead, Config, Error};
 
 /// A running hash with `N` bytes of output.
 pub trait Hash<const N: usize>: Clone {
@@ -76,6 +76,37 @@ pub trait Environment {
     /// The chain of the identity selected, leaf first, each certificate as uint24 length and DER.
     /// The same bytes in every call for one connection.
     fn certificate_chain(&self) -> &[u8];
+
+    /// The application protocols of the identity selected, each behind its uint8 length, in the
+    /// order of preference; empty if ALPN is not used.
+    fn alpn_protocols(&self) -> &[u8] {
+        &[]
+    }
+
+    /// The OCSPResponse to staple to the certificate of the identity selected, in DER; empty if
+    /// there is none.
+    fn ocsp_response(&self) -> &[u8] {
+        &[]
+    }
+
+    /// Fills in the ticket key with the name given, or, without a name, the one to seal new
+    /// tickets with. False if there is none: such a ticket is not accepted, no tickets are sent.
+    fn ticket_key(&mut self, name: Option<&[u8; 16]>, key: &mut TicketKey) -> bool {
+        let _ = (name, key);
+        false
+    }
+
+    /// A digest of what a ticket must not outlive: the identity selected and the policy of the
+    /// listener. The same on all machines that share ticket keys.
+    fn ticket_scope(&self) -> [u8; 32] {
+        [0; 32]
+    }
+
+    /// Seconds since some moment in the past, the same moment on all machines that share ticket
+    /// keys. Used for the age of tickets only.
+    fn now(&self) -> u64 {
+        0
+    }
 }
 
 /// Bytes that the client sent and that are not consumed yet.

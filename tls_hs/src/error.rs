@@ -153,6 +153,20 @@ reasons! {
         "The client's key share is not a valid public key of its group.";
     BadKeyShareList "bad_key_share_list" Alert Some(A::IllegalParameter),
         "The key shares name a group twice, or one that supported_groups does not list.";
+    InappropriateFallback "inappropriate_fallback" Alert Some(A::InappropriateFallback),
+        "The client fell back to TLS 1.2 (TLS_FALLBACK_SCSV) though TLS 1.3 is served.";
+    NoApplicationProtocol "no_application_protocol" Alert Some(A::NoApplicationProtocol),
+        "The client's ALPN list has no protocol in common with the configured one.";
+    BadRecordSizeLimit "bad_record_size_limit" Alert Some(A::IllegalParameter),
+        "The client's record_size_limit is below 64.";
+    BadPointFormats "bad_point_formats" Alert Some(A::IllegalParameter),
+        "The client's point formats lack the uncompressed one.";
+    BadRenegotiationInfo "bad_renegotiation_info" Alert Some(A::HandshakeFailure),
+        "The renegotiation_info of an initial handshake is not empty.";
+    LostExtendedMasterSecret "lost_extended_master_secret" Alert Some(A::HandshakeFailure),
+        "The ClientHello resumes a session that had an extended master secret, without asking for it.";
+    BadBinder "bad_binder" Alert Some(A::DecryptError),
+        "The PSK binder of the ticket that was chosen does not verify.";
     BadSecondClientHello "bad_second_client_hello" Alert Some(A::IllegalParameter),
         "The ClientHello after a HelloRetryRequest differs from the first where it must not.";
     BadKeyUpdate "bad_key_update" Alert Some(A::IllegalParameter),

@@ -13,6 +13,8 @@
 //!       Derive-Secret "derived"
 //!             |
 //!     0 -> HKDF-Extract = Master Secret         Master
+//!             |
+//!       Derive-Secret "res master"              Resumption
 //! ```
 //!
 //! Each stage is a type that the step before it returns, so that no secret can be asked for
@@ -37,6 +39,11 @@ impl KeySchedule {
         }
     }
 
+    /// The slot itself, for TLS 1.2: the master secret.
+    pub fn master(&mut self) -> &mut Secret<48> {
+        &mut self.secret
+    }
+
     /// Overwrites the secret with zeros.
     pub fn wipe(&mut self) {
         self.secret.wipe();
@@ -49,6 +56,8 @@ pub struct Early(Suite);
 pub struct Handshake(Suite);
 /// The Master Secret is in the slot.
 pub struct Master(Suite);
+/// The resumption_master_secret is in the slot.
+pub struct Resumption(Suite);
 
 impl Early {
     /// Starts the schedule with a PSK, or without one.
@@ -56,13 +65,37 @@ impl Early {
         crypto: &mut C,
         keys: &mut KeySchedule,
         suite: Suite,
-        psk: Option<&[u8]>,
+        psk: Option<&Secret<48>>,
     ) -> Self {
         let zeros = [0; 48];
         let hash = suite.hash();
-        let psk = psk.unwrap_or(first(&zeros, hash));
+        let psk = first(psk.map_or(&zeros, Secret::bytes), hash);
         hmac(crypto, hash, &[], &[psk], keys.secret.bytes_mut());
         Early(suite)
+    }
+
+    /// The binder of a resumption PSK, section 4.2.11.2; `messages` is the hash of everything up to
+    /// the binders.
+    pub fn binder<C: Crypto>(
+        &self,
+        crypto: &mut C,
+        keys: &KeySchedule,
+        messages: &Digest,
+        out: &mut Secret<48>,
+    ) {
+        let hash = self.0.hash();
+        let nothing = Transcript::<C>::hash_of_nothing(hash);
+        let mut key = Secret::<48>::zero();
+        let slot = first_mut(key.bytes_mut(), hash);
+        expand_label(
+            crypto,
+            hash,
+            keys.secret.bytes(),
+            b"res binder",
+            nothing.bytes(),
+            slot,
+        );
+        finished_mac(crypto, hash, key.bytes(), messages, out);
     }
 
     /// Mixes in the (EC)DHE shared secret and switches both directions to the handshake traffic
@@ -102,24 +135,7 @@ impl Handshake {
         messages: &Digest,
         out: &mut Secret<48>,
     ) {
-        let hash = self.0.hash();
-        let mut key = Secret::<48>::zero();
-        let base = traffic.secret();
-        expand_label(
-            crypto,
-            hash,
-            base,
-            b"finished",
-            &[],
-            first_mut(key.bytes_mut(), hash),
-        );
-        hmac(
-            crypto,
-            hash,
-            first(key.bytes(), hash),
-            &[messages.bytes()],
-            out.bytes_mut(),
-        );
+        finished_mac(crypto, self.0.hash(), traffic.secret(), messages, out);
     }
 
     /// Goes on to the Master Secret.
@@ -173,6 +189,77 @@ impl Master {
             );
         });
     }
+
+    /// Replaces the Master Secret by the resumption_master_secret; `messages` is the hash of
+    /// ClientHello..client Finished.
+    pub fn resumption<C: Crypto>(
+        self,
+        crypto: &mut C,
+        keys: &mut KeySchedule,
+        messages: &Digest,
+    ) -> Resumption {
+        let hash = self.0.hash();
+        let mut secret = Secret::<48>::zero();
+        let slot = first_mut(secret.bytes_mut(), hash);
+        expand_label(
+            crypto,
+            hash,
+            keys.secret.bytes(),
+            b"res master",
+            messages.bytes(),
+            slot,
+        );
+        copy(secret.bytes(), keys.secret.bytes_mut());
+        Resumption(self.0)
+    }
+}
+
+impl Resumption {
+    /// The PSK of the ticket with `nonce`, section 4.6.1.
+    pub fn psk<C: Crypto>(
+        &self,
+        crypto: &mut C,
+        keys: &KeySchedule,
+        nonce: u8,
+        psk: &mut Secret<48>,
+    ) {
+        let hash = self.0.hash();
+        let slot = first_mut(psk.bytes_mut(), hash);
+        expand_label(
+            crypto,
+            hash,
+            keys.secret.bytes(),
+            b"resumption",
+            &[nonce],
+            slot,
+        );
+    }
+}
+
+/// HMAC of `messages` under the finished_key of `base`, section 4.4.4.
+fn finished_mac<C: Crypto>(
+    crypto: &mut C,
+    hash: HashAlgorithm,
+    base: &[u8; 48],
+    messages: &Digest,
+    out: &mut Secret<48>,
+) {
+    let mut key = Secret::<48>::zero();
+    expand_label(
+        crypto,
+        hash,
+        base,
+        b"finished",
+        &[],
+        first_mut(key.bytes_mut(), hash),
+    );
+    hmac(
+        crypto,
+        hash,
+        first(key.bytes(), hash),
+        &[messages.bytes()],
+        out.bytes_mut(),
+    );
 }
 
 /// Derive-Secret(slot, "derived", "") as the salt of the HKDF-Extract of `input`.

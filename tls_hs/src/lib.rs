@@ -10,7 +10,7 @@
 //! # Layers
 //!
 //! ```text
-//! server -> msgs, key_schedule, record, transcript -> codec -> error
+//! server -> ticket -> msgs, key_schedule, prf, record, transcript -> codec -> error
 //! ```
 //!
 //! # What is deliberately absent
@@ -31,10 +31,11 @@ mod key_schedule;
 mod msgs;
 mod params;
 pub mod pem;
+mod prf;
 mod record;
 mod secret;
 mod server;
-pub mod session;
+mod ticket;
 mod transcript;
 
 pub use env::{Crypto, Environment, Hash, Input};
@@ -43,6 +44,7 @@ pub use params::{Aead, Config, HashAlgorithm, NamedGroup, Suite, Version};
 pub use record::Traffic;
 pub use secret::{wipe, Secret};
 pub use server::{Established, Server, Step, ALERT_MAX, MIN_TRANSMIT};
+pub use ticket::TicketKey;
 
 /// Length of the memory that [`Server::receive`] works in: the longest protected record without
 /// its header.

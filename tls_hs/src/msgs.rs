@@ -11,10 +11,15 @@ pub mod server;
 pub enum HandshakeType {
     ClientHello = 1,
     ServerHello = 2,
+    NewSessionTicket = 4,
     EncryptedExtensions = 8,
     Certificate = 11,
+    ServerKeyExchange = 12,
+    ServerHelloDone = 14,
     CertificateVerify = 15,
+    ClientKeyExchange = 16,
     Finished = 20,
+    CertificateStatus = 22,
     /// Stands for the first ClientHello in the transcript of a retried handshake.
     MessageHash = 254,
 }
@@ -69,3 +74,10 @@ impl ExtensionType {
 
 /// ecdsa_secp256r1_sha256 of SignatureScheme; in TLS 1.2 the pair (sha256, ecdsa).
 pub const ECDSA_SECP256R1_SHA256: u16 = 0x0403;
+
+/// TLS_EMPTY_RENEGOTIATION_INFO_SCSV of RFC 5746.
+pub const EMPTY_RENEGOTIATION_INFO_SCSV: u16 = 0x00ff;
+/// TLS_FALLBACK_SCSV of RFC 7507.
+pub const FALLBACK_SCSV: u16 = 0x5600;
+/// PskKeyExchangeMode psk_dhe_ke.
+pub const PSK_DHE_KE: u8 = 1;

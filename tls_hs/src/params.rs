@@ -13,6 +13,15 @@ pub enum Version {
 }
 
 impl Version {
+    /// The version with this discriminant.
+    pub(crate) const fn from_u8(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Version::Tls12),
+            1 => Some(Version::Tls13),
+            _ => None,
+        }
+    }
+
     /// ProtocolVersion on the wire.
     pub const fn code(self) -> u16 {
         match self {
@@ -90,6 +99,11 @@ impl Suite {
         Suite::Chacha20Poly1305Sha256,
     ];
 
+    /// The suite with this discriminant.
+    pub(crate) fn from_u8(value: u8) -> Option<Self> {
+        Suite::ALL.into_iter().find(|&suite| suite as u8 == value)
+    }
+
     /// CipherSuite on the wire: RFC 8446 appendix B.4, RFC 5289, RFC 7905.
     pub const fn code(self, version: Version) -> u16 {
         match (version, self) {
@@ -152,6 +166,13 @@ impl NamedGroup {
     /// All groups, in the order of preference.
     pub const ALL: [NamedGroup; 2] = [NamedGroup::X25519, NamedGroup::Secp256r1];
 
+    /// The group with this discriminant.
+    pub(crate) fn from_u8(value: u8) -> Option<Self> {
+        NamedGroup::ALL
+            .into_iter()
+            .find(|&group| group as u8 == value)
+    }
+
     /// NamedGroup on the wire.
     pub const fn code(self) -> u16 {
         match self {
@@ -194,18 +215,29 @@ pub struct Config {
     pub tls_13_ciphersuites: u32,
     /// [`NamedGroup::bit`]s.
     pub ecurves: u32,
+    /// Tickets to send in TLS 1.3, if there is a key for them.
+    pub tickets: u8,
+    /// Seconds for which a ticket is accepted; what exceeds 7 days is cut.
+    pub ticket_lifetime: u32,
+    /// Most content of a protected record, 64 to 16384 bytes.
+    pub fragment_max: u16,
 }
 
 impl Config {
     /// Everything that the engine can do.
     pub const SUPPORTED: Config = Config {
-        versions: Version::Tls13.bit(),
-        tls_12_cipher_suites: 0,
-        tls_13_ciphersuites: Suite::Aes128GcmSha256.bit()
-            | Suite::Aes256GcmSha384.bit()
-            | Suite::Chacha20Poly1305Sha256.bit(),
+        versions: Version::Tls12.bit() | Version::Tls13.bit(),
+        tls_12_cipher_suites: Self::ALL_SUITES,
+        tls_13_ciphersuites: Self::ALL_SUITES,
         ecurves: NamedGroup::Secp256r1.bit() | NamedGroup::X25519.bit(),
+        tickets: 2,
+        ticket_lifetime: 24 * 60 * 60,
+        fragment_max: 1 << 14,
     };
+
+    const ALL_SUITES: u32 = Suite::Aes128GcmSha256.bit()
+        | Suite::Aes256GcmSha384.bit()
+        | Suite::Chacha20Poly1305Sha256.bit();
 
     /// Whether `version` is allowed and known.
     pub const fn allows_version(&self, version: Version) -> bool {

@@ -150,6 +150,20 @@ impl Traffic {
         self.active = true;
     }
 
+    /// Replaces the keys by those of TLS 1.2. Protection begins with [`Traffic::activate`].
+    pub(crate) fn prepare_tls12(&mut self, suite: Suite, key: &[u8], iv: &[u8]) {
+        crate::codec::copy(key, self.key.bytes_mut());
+        crate::codec::copy(iv, self.iv.bytes_mut());
+        self.suite = suite;
+        self.version = Version::Tls12;
+        self.seq = 0;
+    }
+
+    /// From here on records of a direction that is read are protected.
+    pub(crate) fn activate_read(&mut self, _: Boundary) {
+        self.active = true;
+    }
+
     /// From here on records are protected.
     pub(crate) fn activate(&mut self) {
         self.active = true;

@@ -2,19 +2,29 @@
 //! One handshake, seen from the server.
 //!
 //! ```text
-//!   Start ------------ ClientHello ----------------+---> SendRetry --- sent ---> Retry
-//!                                                  |                              |
-//!   RecvdCh    MakeShare  <------------------------+<-------- ClientHello --------+
-//!      | share
-//!   Negotiated Derive
-//!      | shared secret
-//!   WaitSignature Sign
-//!      | signature
-//!   SendFlight Transmit
-//!      | sent
-//!   WaitFinished Receive
-//!      | Finished
-//!   Connected  Established
+//!   Start ---------- ClientHello --+--------------> SendRetry --- sent ---> Retry
+//!                                  |                                          |
+//!   TLS 1.3                        |  +-------------- ClientHello ------------+
+//!   RecvdCh        MakeShare  <----+--+
+//!   Negotiated     Derive          |
+//!   WaitSignature  Sign, unless    |
+//!      |           resumed         |
+//!   SendFlight     Transmit        |
+//!   WaitFinished   Receive         |
+//!   SendTicket     Transmit, as    |
+//!      |           often as wanted |
+//!   Connected      Established     |
+//!                                  |
+//!   TLS 1.2                        |
+//!   Tls12RecvdCh       MakeShare <-+--- resumed ---> Tls12SendFinished      Transmit
+//!   Tls12WaitSignature     Sign                      Tls12WaitChangeCipherSpec Receive
+//!   Tls12SendFlight        Transmit                  Tls12WaitFinished         Receive
+//!   Tls12WaitKeyExchange   Receive                   Connected                 Established
+//!   Tls12Derive            Derive
+//!   Tls12WaitChangeCipherSpec Receive
+//!   Tls12WaitFinished      Receive
+//!   Tls12SendFinished      Transmit
+//!   Connected              Established
 //! ```
 //!
 //! States are named after RFC 8446 appendix A.2. A state is a value that the transition out of it
@@ -22,21 +32,23 @@
 //! nothing but the alert goes out. Secrets are not part of states but stay in place in [`Context`].
 
 mod flight;
+mod hello;
 mod negotiate;
 mod receive;
+mod tls12;
 mod tls13;
 
 use crate::codec::copy;
 use crate::key_schedule::KeySchedule;
+use crate::msgs::client_hello::ClientHello;
 use crate::msgs::HandshakeType;
-use crate::record::inbound::Inbound;
-use crate::record::{ContentType, Traffic, PLAINTEXT_MAX};
+use crate::record::inbound::{Inbound, MESSAGE_HEADER_LEN};
+use crate::record::{Boundary, ContentType, Traffic, PLAINTEXT_MAX};
 use crate::secret::Secret;
 use crate::{
-    AlertDescription, Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite,
-    Version, SCRATCH_LEN,
+    Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite, Version, SCRATCH_LEN,
 };
-use tls13::{Negotiated, Retry, SendFlight, SendRetry, WaitFinished, WaitSignature};
+use hello::Summary;
 
 /// Least room to give to [`Server::transmit`].
 pub const MIN_TRANSMIT: usize = 128;
@@ -80,8 +92,16 @@ pub struct Established<'a> {
     pub version: Version,
     /// Cipher suite.
     pub suite: Suite,
-    /// Key exchange group.
+    /// Key exchange group; of a session resumed in TLS 1.2, that of its full handshake.
     pub group: NamedGroup,
+    /// Whether a ticket was accepted.
+    pub resumed: bool,
+    /// Whether the secrets are bound to the transcript: always in TLS 1.3, by RFC 7627 in TLS 1.2.
+    pub extended_master_secret: bool,
+    /// The application protocol, as its position in [`Environment::alpn_protocols`].
+    pub alpn: Option<u8>,
+    /// Most content of a record to the client.
+    pub fragment_max: u16,
     /// What the client writes.
     pub client: &'a Traffic,
     /// What the server writes.
@@ -154,6 +174,14 @@ struct Context {
 }
 
 impl Context {
+    fn derive(&self, group: NamedGroup) -> Step<'_> {
+        Step::Derive {
+            group,
+            private: self.private.bytes(),
+            peer: self.peer.bytes(),
+        }
+    }
+
     fn wipe_secrets(&mut self) {
         self.keys.wipe();
         self.private.wipe();
@@ -167,30 +195,118 @@ enum State<C: Crypto> {
     /// Waits for the first ClientHello.
     Start,
     /// Sends a HelloRetryRequest.
-    SendRetry(SendRetry<C>),
+    SendRetry(tls13::SendRetry<C>),
     /// Waits for the second ClientHello.
-    Retry(Retry<C>),
+    Retry(tls13::Retry<C>),
     /// Has a ClientHello and waits for the server's share.
     RecvdCh(tls13::RecvdCh<C>),
     /// Waits for the shared secret.
-    Negotiated(Negotiated<C>),
+    Negotiated(tls13::Negotiated<C>),
     /// Waits for the signature of CertificateVerify.
-    WaitSignature(WaitSignature<C>),
+    WaitSignature(tls13::WaitSignature<C>),
     /// Sends ServerHello..Finished.
-    SendFlight(SendFlight<C>),
+    SendFlight(tls13::SendFlight<C>),
     /// Waits for the client's Finished.
-    WaitFinished(WaitFinished),
+    WaitFinished(tls13::WaitFinished<C>),
+    /// Sends a NewSessionTicket.
+    SendTicket(tls13::SendTicket),
+    /// Has a ClientHello and waits for the server's share.
+    Tls12RecvdCh(tls12::RecvdCh<C>),
+    /// Waits for the signature of ServerKeyExchange.
+    Tls12WaitSignature(tls12::WaitSignature<C>),
+    /// Sends ServerHello..ServerHelloDone.
+    Tls12SendFlight(tls12::SendFlight<C>),
+    /// Waits for ClientKeyExchange.
+    Tls12WaitKeyExchange(tls12::WaitKeyExchange<C>),
+    /// Waits for the shared secret.
+    Tls12Derive(tls12::Derive<C>),
+    /// Waits for change_cipher_spec.
+    Tls12WaitChangeCipherSpec(tls12::WaitChangeCipherSpec<C>),
+    /// Waits for the client's Finished.
+    Tls12WaitFinished(tls12::WaitFinished<C>),
+    /// Sends NewSessionTicket, change_cipher_spec and Finished.
+    Tls12SendFinished(tls12::SendFinished<C>),
     /// The handshake is complete.
-    Connected(Version, Suite, NamedGroup),
+    Connected(Summary),
+}
+
+/// What a state waits for.
+enum Expected {
+    Message(HandshakeType),
+    ChangeCipherSpec,
 }
 
 /// What a state can meet: a message of the client, or the driver's answer to a step.
 enum Event<'a> {
     Message(HandshakeType, &'a [u8]),
+    ChangeCipherSpec(Boundary),
     Share(&'a [u8; 32], &'a [u8]),
     SharedSecret(Option<&'a [u8]>),
     Signature(&'a [u8]),
     Sent,
+}
+
+/// The first ClientHello, with its header: which version it leads to.
+fn start<E: Environment>(
+    cx: &mut Context,
+    env: &mut E,
+    message: &[u8],
+) -> Result<State<E::Crypto>, Error> {
+    let hello = ClientHello::parse(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]))?;
+    let config = env.config();
+    let version = negotiate::version(&hello, &config)?;
+    match version {
+        Version::Tls13 => {
+            let selection = negotiate::select(&hello, &config)?;
+            let replies = identify(cx, env, &hello, version)?;
+            tls13::start(cx, env, &hello, message, selection, replies)
+        }
+        Version::Tls12 => {
+            let selection = negotiate::select_tls12(&hello, &config)?;
+            let replies = identify(cx, env, &hello, version)?;
+            tls12::start(cx, env, &hello, message, selection, replies)
+        }
+    }
+}
+
+/// Selects the identity, and what it decides.
+fn identify<E: Environment>(
+    cx: &mut Context,
+    env: &mut E,
+    hello: &ClientHello<'_>,
+    version: Version,
+) -> Result<hello::Replies, Error> {
+    if !env.select_identity(hello.server_name) {
+        return Err(Reason::UnrecognizedName.into());
+    }
+    cx.server_name.set(hello.server_name);
+    negotiate::replies(cx, env, hello, version)
+}
+
+/// The second ClientHello, with its header.
+fn start_again<E: Environment>(
+    cx: &mut Context,
+    env: &mut E,
+    retry: tls13::Retry<E::Crypto>,
+    message: &[u8],
+) -> Result<State<E::Crypto>, Error> {
+    let hello = ClientHello::parse(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]))?;
+    let config = env.config();
+    if negotiate::version(&hello, &config)? != Version::Tls13 {
+        return Err(Reason::BadSecondClientHello.into());
+    }
+    let selection = negotiate::select(&hello, &config)?;
+    let replies = negotiate::replies(cx, env, &hello, Version::Tls13)?;
+    retry.client_hello(cx, env, &hello, message, selection, replies)
+}
+
+/// The driver's answer to [`Step::Derive`], if it is one.
+fn shared_secret(shared: Option<&[u8]>) -> Result<&[u8], Error> {
+    let shared = shared.ok_or(Reason::BadKeyShare)?;
+    match shared.len() {
+        32 => Ok(shared),
+        _ => Err(Reason::CryptoFailed.into()),
+    }
 }
 
 /// A server-side handshake of one connection.
@@ -244,40 +360,76 @@ impl<C: Crypto> Server<C> {
     where
         E: Environment<Crypto = C>,
     {
+        use Event as Ev;
         use HandshakeType as M;
+        use State as S;
         let cx = &mut self.context;
-        self.state = match (core::mem::replace(&mut self.state, State::Failed), event) {
-            (State::Start, Event::Message(M::ClientHello, m)) => tls13::start(cx, env, m)?,
-            (State::SendRetry(s), Event::Sent) => s.sent(),
-            (State::Retry(s), Event::Message(M::ClientHello, m)) => s.client_hello(cx, env, m)?,
-            (State::RecvdCh(s), Event::Share(d, q)) => s.share(cx, d, q)?,
-            (State::Negotiated(s), Event::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
-            (State::WaitSignature(s), Event::Signature(sig)) => s.signature(cx, env, sig)?,
-            (State::SendFlight(s), Event::Sent) => s.sent(cx, env),
-            (State::WaitFinished(s), Event::Message(M::Finished, m)) => s.finished(cx, env, m)?,
-            (_, Event::Message(..)) => return Err(Reason::UnexpectedMessage.into()),
-            (_, Event::Share(..) | Event::SharedSecret(_) | Event::Signature(_) | Event::Sent) => {
+        self.state = match (core::mem::replace(&mut self.state, S::Failed), event) {
+            (S::Start, Ev::Message(M::ClientHello, m)) => start(cx, env, m)?,
+            (S::SendRetry(s), Ev::Sent) => s.sent(),
+            (S::Retry(s), Ev::Message(M::ClientHello, m)) => start_again(cx, env, s, m)?,
+
+            (S::RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q)?,
+            (S::Negotiated(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
+            (S::WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, env, sig)?,
+            (S::SendFlight(s), Ev::Sent) => s.sent(cx, env),
+            (S::WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m)?,
+            (S::SendTicket(s), Ev::Sent) => s.sent(cx, env),
+
+            (S::Tls12RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q)?,
+            (S::Tls12WaitSignature(s), Ev::Signature(sig)) => s.signature(env, sig)?,
+            (S::Tls12SendFlight(s), Ev::Sent) => s.sent(),
+            (S::Tls12WaitKeyExchange(s), Ev::Message(M::ClientKeyExchange, m)) => {
+                s.key_exchange(cx, m)?
+            }
+            (S::Tls12Derive(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
+            (S::Tls12WaitChangeCipherSpec(s), Ev::ChangeCipherSpec(boundary)) => {
+                s.change_cipher_spec(cx, boundary)
+            }
+            (S::Tls12WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m)?,
+            (S::Tls12SendFinished(s), Ev::Sent) => s.sent(cx),
+
+            (_, Ev::Message(..)) => return Err(Reason::UnexpectedMessage.into()),
+            (_, Ev::ChangeCipherSpec(_)) => return Err(Reason::UnexpectedRecord.into()),
+            (_, Ev::Share(..) | Ev::SharedSecret(_) | Ev::Signature(_) | Ev::Sent) => {
                 return Err(Reason::OutOfOrder.into())
             }
         };
         Ok(())
     }
 
+    /// The only thing that the client may send in this state, beside what is always skipped.
+    fn expected(&self) -> Result<Expected, Error> {
+        Ok(match self.state {
+            State::Start | State::Retry(_) => Expected::Message(HandshakeType::ClientHello),
+            State::Tls12WaitKeyExchange(_) => Expected::Message(HandshakeType::ClientKeyExchange),
+            State::Tls12WaitChangeCipherSpec(_) => Expected::ChangeCipherSpec,
+            State::WaitFinished(_) | State::Tls12WaitFinished(_) => {
+                Expected::Message(HandshakeType::Finished)
+            }
+            _ => return Err(Reason::OutOfOrder.into()),
+        })
+    }
+
     /// What the engine waits for.
     pub fn step(&self) -> Step<'_> {
+        use State as S;
         let cx = &self.context;
         match &self.state {
-            State::Failed => Step::Failed,
-            State::Start | State::Retry(_) | State::WaitFinished(_) => Step::Receive,
-            State::SendRetry(_) | State::SendFlight(_) => Step::Transmit,
-            State::RecvdCh(s) => Step::MakeShare { group: s.group() },
-            State::Negotiated(s) => Step::Derive {
-                group: s.group(),
-                private: cx.private.bytes(),
-                peer: cx.peer.bytes(),
-            },
-            State::WaitSignature(s) => Step::Sign { digest: s.digest() },
-            State::Connected(..) => Step::Established,
+            S::Failed => Step::Failed,
+            S::Start | S::Retry(_) | S::WaitFinished(_) => Step::Receive,
+            S::Tls12WaitKeyExchange(_)
+            | S::Tls12WaitChangeCipherSpec(_)
+            | S::Tls12WaitFinished(_) => Step::Receive,
+            S::SendRetry(_) | S::SendFlight(_) | S::SendTicket(_) => Step::Transmit,
+            S::Tls12SendFlight(_) | S::Tls12SendFinished(_) => Step::Transmit,
+            S::RecvdCh(s) => Step::MakeShare { group: s.group() },
+            S::Tls12RecvdCh(s) => Step::MakeShare { group: s.group() },
+            S::Negotiated(s) => cx.derive(s.group()),
+            S::Tls12Derive(s) => cx.derive(s.group()),
+            S::WaitSignature(s) => Step::Sign { digest: s.digest() },
+            S::Tls12WaitSignature(s) => Step::Sign { digest: s.digest() },
+            S::Connected(_) => Step::Established,
         }
     }
 
@@ -300,8 +452,7 @@ impl<C: Crypto> Server<C> {
         let result = match self.state {
             State::Start => self.receive_client_hello(env, input, scratch),
             State::Retry(_) => self.receive_second_client_hello(env, input, scratch),
-            State::WaitFinished(_) => self.receive_record(env, input, scratch),
-            _ => Err(Reason::OutOfOrder.into()),
+            _ => self.receive_record(env, input, scratch),
         };
         self.poisoned_on_error(result)
     }
@@ -350,6 +501,9 @@ impl<C: Crypto> Server<C> {
         let result = match &mut self.state {
             State::SendRetry(s) => s.transmit(cx, env, out),
             State::SendFlight(s) => s.transmit(cx, env, out),
+            State::SendTicket(s) => s.transmit(cx, env, out),
+            State::Tls12SendFlight(s) => s.transmit(cx, env, out),
+            State::Tls12SendFinished(s) => s.transmit(cx, env, out),
             _ => Err(Reason::OutOfOrder.into()),
         };
         let (len, complete) = self.poisoned_on_error(result)?;
@@ -394,13 +548,17 @@ impl<C: Crypto> Server<C> {
 
     /// The result, in [`Step::Established`].
     pub fn established(&self) -> Option<Established<'_>> {
-        let State::Connected(version, suite, group) = self.state else {
+        let State::Connected(summary) = &self.state else {
             return None;
         };
         Some(Established {
-            version,
-            suite,
-            group,
+            version: summary.version,
+            suite: summary.suite,
+            group: summary.group,
+            resumed: summary.resumed,
+            extended_master_secret: summary.extended_master_secret,
+            alpn: summary.alpn,
+            fragment_max: self.context.fragment_max,
             client: &self.context.read,
             server: &self.context.write,
             server_name: self.server_name(),
@@ -425,12 +583,5 @@ impl<C: Crypto> Server<C> {
             self.state = State::Failed;
         }
         result
-    }
-}
-
-impl AlertDescription {
-    /// Whether a client that sends this at warning level, RFC 8446 section 6.1, goes on.
-    const fn is_harmless(description: u8) -> bool {
-        description == AlertDescription::UserCanceled as u8
     }
 }

@@ -146,7 +146,14 @@ impl<'a> ClientHello<'a> {
                 self.alpn = Some(names);
             }
             ExtensionType::ExtendedMasterSecret => self.extended_master_secret = true,
-            ExtensionType::RecordSizeLimit => self.record_size_limit = Some(data.u16()?),
+            ExtensionType::RecordSizeLimit => {
+                // RFC 8449 section 4: smaller values MUST be refused.
+                let limit = data.u16()?;
+                if limit < 64 {
+                    return Err(Reason::BadRecordSizeLimit.into());
+                }
+                self.record_size_limit = Some(limit);
+            }
             ExtensionType::SessionTicket => {
                 self.session_ticket = Some(data.take(data.rest().len())?);
             }
@@ -204,7 +211,7 @@ impl<'a> KeyShares<'a> {
 pub struct OfferedPsks<'a> {
     /// identities: each a ticket behind its uint16 length and obfuscated_ticket_age.
     pub identities: &'a [u8],
-    /// binders, each behind its uint8 length.
+    /// binders, each behind its uint8 length; the last bytes of the ClientHello.
     pub binders: &'a [u8],
 }
 
@@ -229,5 +236,16 @@ impl<'a> OfferedPsks<'a> {
             return Err(Reason::BadPreSharedKeys.into());
         }
         Ok(psks)
+    }
+
+    /// Tickets and their binders.
+    pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut identities = Reader::new(self.identities);
+        let mut binders = Reader::new(self.binders);
+        core::iter::from_fn(move || {
+            let identity = identities.vec16(1).ok()?;
+            identities.array::<4>().ok()?;
+            Some((identity, binders.vec8(32).ok()?))
+        })
     }
 }

@@ -11,10 +11,10 @@ use crate::{Environment, Error};
 /// Least content of a record, unless less is left to send.
 const CONTENT_MIN: usize = 64;
 
-/// What a flight consists of: unprotected messages, a change_cipher_spec record, and messages under
-/// the keys that are then activated. The messages of each part share records where they fit.
+/// What a flight consists of: messages under the keys in use, if any, a change_cipher_spec record,
+/// and messages under the keys that are then activated. The messages of each part share records where they fit.
 pub trait Flight {
-    /// Messages that go out under the keys in use before.
+    /// Messages under the keys in use before.
     fn plain<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a;
     /// Whether a change_cipher_spec record follows them.
     fn change_cipher_spec(&self) -> bool;
@@ -53,30 +53,25 @@ impl Cursor {
         &mut self,
         flight: &F,
         write: &mut Traffic,
-        fragment_max: usize,
+        fragment_max: u16,
         env: &mut E,
         out: &mut [u8],
     ) -> Result<(usize, bool), Error> {
-        let mut done = 0;
+        let mut done: usize = 0;
         while self.part != Part::Complete {
             let room = out.get_mut(done..).unwrap_or(&mut []);
             let skip = self.sent;
-            let (kind, size, limit) = match self.part {
-                Part::Plain => (
-                    ContentType::Handshake,
-                    flight.plain(env).size(),
-                    PLAINTEXT_MAX,
-                ),
+            let (kind, size) = match self.part {
+                Part::Plain => (ContentType::Handshake, flight.plain(env).size()),
                 Part::ChangeCipherSpec => (
                     ContentType::ChangeCipherSpec,
                     flight.change_cipher_spec().into(),
-                    1,
                 ),
-                _ => (
-                    ContentType::Handshake,
-                    flight.protected(env).size(),
-                    fragment_max,
-                ),
+                _ => (ContentType::Handshake, flight.protected(env).size()),
+            };
+            let limit = match write.active() {
+                true => fragment_max.into(),
+                false => PLAINTEXT_MAX,
             };
             let left = size.saturating_sub(skip);
             if left == 0 {

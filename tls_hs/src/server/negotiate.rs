@@ -1,23 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is served, what falls back and what is refused.
 //!
-//! | ClientHello | outcome |
-//! |---|---|
-//! | does not parse, has an extension twice | refused |
-//! | no version in common | falls back |
-//! | TLS 1.3: compression, missing extensions, pre_shared_key not last | refused |
-//! | no suite, group or signature algorithm in common | falls back |
-//! | a share for a group that supported_groups lacks, or two for one group | refused |
-//! | no certificate for the server name | falls back |
-//! | no share for the group chosen | HelloRetryRequest |
+//! | ClientHello | TLS 1.3 | TLS 1.2 |
+//! |---|---|---|
+//! | does not parse, has an extension twice | refused | refused |
+//! | no version in common | falls back | falls back |
+//! | TLS_FALLBACK_SCSV though TLS 1.3 is served | - | refused |
+//! | compression methods: not null alone / without null | refused | refused |
+//! | lacks signature_algorithms, supported_groups or key_share, or modes of its PSKs | refused | - |
+//! | pre_shared_key is not last, or has not one binder for each identity | refused | refused |
+//! | point formats without the uncompressed one, renegotiation_info not empty | - | refused |
+//! | a share for a group that supported_groups lacks, or two for one group | refused | - |
+//! | no suite, group or signature algorithm in common | falls back | falls back |
+//! | no certificate for the server name | falls back | falls back |
+//! | ALPN without a protocol in common | refused | refused |
+//! | no share for the group chosen | HelloRetryRequest | - |
+//! | ticket of this scope: binder is wrong / extended master secret is lost | refused | refused |
+//! | any other ticket | full handshake | full handshake |
 //!
-//! Within a row the configuration's masks decide what is in common. What is malformed is refused
-//! even if it would have fallen back, but only as far as the version that is negotiated defines it.
+//! The configuration's masks decide what is in common. A client of TLS 1.2 without supported_groups
+//! gets secp256r1; one without signature_algorithms means SHA-1, and falls back. RFC 8422 section
+//! 5.3 wants the curve of the certificate's key among the client's groups as well; since then
+//! signature_algorithms says which signatures can be verified, and nothing more is asked for.
 
-use super::Share;
+use super::hello::Replies;
+use super::{Context, Share};
+use crate::codec::Reader;
 use crate::msgs::client_hello::ClientHello;
-use crate::msgs::{ExtensionType, ECDSA_SECP256R1_SHA256};
-use crate::{Config, Error, NamedGroup, Reason, Suite, Version};
+use crate::msgs::{
+    ExtensionType, ECDSA_SECP256R1_SHA256, EMPTY_RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV, PSK_DHE_KE,
+};
+use crate::record::PLAINTEXT_MAX;
+use crate::{Config, Environment, Error, NamedGroup, Reason, Suite, Version};
 
 /// The highest version in common, RFC 8446 section 4.2.1.
 pub fn version(hello: &ClientHello<'_>, config: &Config) -> Result<Version, Error> {
@@ -26,10 +40,16 @@ pub fn version(hello: &ClientHello<'_>, config: &Config) -> Result<Version, Erro
         // Without supported_versions the client cannot mean TLS 1.3.
         None => version == Version::Tls12 && hello.legacy_version >= version.code(),
     };
-    [Version::Tls13, Version::Tls12]
+    let version = [Version::Tls13, Version::Tls12]
         .into_iter()
         .find(|&version| config.allows_version(version) && offers(version))
-        .ok_or(Reason::UnsupportedVersion.into())
+        .ok_or(Reason::UnsupportedVersion)?;
+    // RFC 7507 section 3: the client could do better, and so could this side.
+    let fell_back = version == Version::Tls12 && hello.cipher_suites.contains(FALLBACK_SCSV);
+    if fell_back && config.allows_version(Version::Tls13) {
+        return Err(Reason::InappropriateFallback.into());
+    }
+    Ok(version)
 }
 
 /// The parameters of a TLS 1.3 handshake.
@@ -40,6 +60,8 @@ pub struct Selection {
     pub group: NamedGroup,
     /// The client's share of it, if it sent one.
     pub share: Option<Share>,
+    /// Whether the client can verify a signature.
+    pub signature: bool,
 }
 
 /// Chooses the parameters, or finds out why TLS 1.3 cannot be spoken.
@@ -64,13 +86,9 @@ pub fn select(hello: &ClientHello<'_>, config: &Config) -> Result<Selection, Err
         (None, None) if hello.pre_shared_key.is_some() => return Err(Reason::NoCommonGroup.into()),
         _ => return Err(Reason::MissingExtension.into()),
     };
-    let signature_algorithms = match hello.signature_algorithms {
-        Some(algorithms) => algorithms,
-        None if hello.pre_shared_key.is_some() => {
-            return Err(Reason::NoCommonSignatureAlgorithm.into())
-        }
-        None => return Err(Reason::MissingExtension.into()),
-    };
+    if hello.signature_algorithms.is_none() && hello.pre_shared_key.is_none() {
+        return Err(Reason::MissingExtension.into());
+    }
 
     // Section 4.2.8: no share for a group that is not listed, no two for the same.
     let allowed = NamedGroup::ALL
@@ -91,9 +109,7 @@ pub fn select(hello: &ClientHello<'_>, config: &Config) -> Result<Selection, Err
         }
     }
     let suite = suite(hello, config, Version::Tls13)?;
-    if !signature_algorithms.contains(ECDSA_SECP256R1_SHA256) {
-        return Err(Reason::NoCommonSignatureAlgorithm.into());
-    }
+    let signature = verifies_signatures(hello);
     match with_share {
         Some((group, exchange)) => {
             let share = Some(Share::new(group, exchange).ok_or(Reason::BadKeyShare)?);
@@ -101,6 +117,7 @@ pub fn select(hello: &ClientHello<'_>, config: &Config) -> Result<Selection, Err
                 suite,
                 group,
                 share,
+                signature,
             })
         }
         None => {
@@ -110,6 +127,7 @@ pub fn select(hello: &ClientHello<'_>, config: &Config) -> Result<Selection, Err
                 suite,
                 group,
                 share: None,
+                signature,
             })
         }
     }
@@ -127,4 +145,107 @@ fn suite(hello: &ClientHello<'_>, config: &Config, version: Version) -> Result<S
         .filter(|&suite| config.allows_suite(version, suite))
         .find(|suite| hello.cipher_suites.contains(suite.code(version)))
         .ok_or(Reason::NoCommonCipherSuite.into())
+}
+
+fn holds(list: &[u8], value: u8) -> bool {
+    list.iter().any(|&byte| byte == value)
+}
+
+fn verifies_signatures(hello: &ClientHello<'_>) -> bool {
+    hello
+        .signature_algorithms
+        .is_some_and(|list| list.contains(ECDSA_SECP256R1_SHA256))
+}
+
+/// Chooses suite and group of a full TLS 1.2 handshake, or finds out why it cannot be spoken.
+pub fn select_tls12(
+    hello: &ClientHello<'_>,
+    config: &Config,
+) -> Result<(Suite, NamedGroup), Error> {
+    if !holds(hello.compression_methods, 0) {
+        return Err(Reason::BadCompressionMethods.into());
+    }
+    // RFC 8422 section 5.1.2: the uncompressed format MUST be in the list.
+    if hello
+        .point_formats
+        .is_some_and(|formats| !holds(formats, 0))
+    {
+        return Err(Reason::BadPointFormats.into());
+    }
+    // RFC 5746 section 3.6: MUST be empty in an initial handshake.
+    if hello
+        .renegotiation_info
+        .is_some_and(|info| !info.is_empty())
+    {
+        return Err(Reason::BadRenegotiationInfo.into());
+    }
+    let suite = suite(hello, config, Version::Tls12)?;
+    let listed = |group: &NamedGroup| match hello.groups {
+        Some(groups) => groups.contains(group.code()),
+        None => *group == NamedGroup::Secp256r1,
+    };
+    let mut allowed = NamedGroup::ALL
+        .into_iter()
+        .filter(|&group| config.allows_group(group));
+    let group = allowed.find(listed).ok_or(Reason::NoCommonGroup)?;
+    if !verifies_signatures(hello) {
+        return Err(Reason::NoCommonSignatureAlgorithm.into());
+    }
+    Ok((suite, group))
+}
+
+/// Whether the client knows secure renegotiation, RFC 5746 section 3.6.
+pub fn secure_renegotiation(hello: &ClientHello<'_>) -> bool {
+    hello.renegotiation_info.is_some()
+        || hello.cipher_suites.contains(EMPTY_RENEGOTIATION_INFO_SCSV)
+}
+
+/// Whether the client resumes with PSK and (EC)DHE, the only mode here.
+pub fn resumes_with_dhe(hello: &ClientHello<'_>) -> bool {
+    hello
+        .psk_modes
+        .is_some_and(|modes| holds(modes, PSK_DHE_KE))
+}
+
+/// Settles what both versions have in common. The identity has been selected.
+pub fn replies<E: Environment>(
+    cx: &mut Context,
+    env: &mut E,
+    hello: &ClientHello<'_>,
+    version: Version,
+) -> Result<Replies, Error> {
+    let mut fragment_max = env.config().fragment_max.clamp(64, PLAINTEXT_MAX as u16);
+    if let Some(limit) = hello.record_size_limit {
+        // RFC 8449 section 4: in TLS 1.3 the limit counts the content type.
+        let limit = match version {
+            Version::Tls12 => limit,
+            Version::Tls13 => limit.saturating_sub(1),
+        };
+        fragment_max = fragment_max.min(limit);
+    }
+    cx.fragment_max = fragment_max;
+    Ok(Replies {
+        server_name: hello.server_name.is_some(),
+        alpn: alpn(hello, env.alpn_protocols())?,
+        record_size_limit: hello.record_size_limit.is_some(),
+        status_request: hello.status_request && !env.ocsp_response().is_empty(),
+    })
+}
+
+/// The first of the configured protocols that the client offers, as its position.
+fn alpn(hello: &ClientHello<'_>, configured: &[u8]) -> Result<Option<u8>, Error> {
+    let Some(offered) = hello.alpn.filter(|_| !configured.is_empty()) else {
+        return Ok(None);
+    };
+    (0..=u8::MAX)
+        .zip(names(configured))
+        .find(|(_, name)| names(offered).any(|other| other == *name))
+        .map(|(position, _)| Some(position))
+        .ok_or(Reason::NoApplicationProtocol.into())
+}
+
+/// The names in a list of protocols, each behind its uint8 length.
+pub fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut reader = Reader::new(list);
+    core::iter::from_fn(move || reader.vec8(1).ok())
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the client sends: which record may come in which state.
 
-use super::{Context, Event, Server, State};
+use super::{Context, Event, Expected, Server, State};
 use crate::msgs::HandshakeType;
-use crate::record::{ContentType, HEADER_LEN};
-use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, SCRATCH_LEN};
+use crate::record::inbound::Header;
+use crate::record::ContentType;
+use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, Version, SCRATCH_LEN};
 
 /// Most change_cipher_spec records. RFC 8446 section 5 allows them "at any time" during the
 /// handshake without a number.
@@ -57,11 +58,16 @@ impl Tolerance {
         Ok(())
     }
 
-    /// RFC 8446 section 6: all alerts but user_canceled end the connection.
-    fn alert(&mut self, content: &[u8]) -> Result<(), Error> {
+    /// RFC 8446 section 6: all alerts but user_canceled end the connection. In TLS 1.2 other warnings
+    /// than close_notify do not have to; before the version is settled it is taken for 1.3.
+    fn alert(&mut self, content: &[u8], version: Version) -> Result<(), Error> {
         const WARNING: u8 = 1;
+        let harmless = |description| match version {
+            Version::Tls12 => description != AlertDescription::CloseNotify as u8,
+            Version::Tls13 => description == AlertDescription::UserCanceled as u8,
+        };
         match *content {
-            [WARNING, description] if AlertDescription::is_harmless(description) => {
+            [WARNING, description] if harmless(description) => {
                 self.warnings = self
                     .warnings
                     .checked_sub(1)
@@ -75,6 +81,16 @@ impl Tolerance {
 }
 
 impl<C: Crypto> Server<C> {
+    /// The version that is spoken behind the first ClientHello.
+    fn version(&self) -> Version {
+        match self.state {
+            State::Tls12WaitKeyExchange(_)
+            | State::Tls12WaitChangeCipherSpec(_)
+            | State::Tls12WaitFinished(_) => Version::Tls12,
+            _ => Version::Tls13,
+        }
+    }
+
     pub(super) fn receive_client_hello<E, I>(
         &mut self,
         env: &mut E,
@@ -124,7 +140,7 @@ impl<C: Crypto> Server<C> {
         let tolerance = &mut cx.tolerance;
         match header.kind {
             ContentType::ChangeCipherSpec => tolerance.change_cipher_spec(content)?,
-            ContentType::Alert => tolerance.alert(content)?,
+            ContentType::Alert => tolerance.alert(content, Version::Tls13)?,
             ContentType::ApplicationData => {
                 tolerance.early_data(header.len, Reason::UnexpectedRecord)?;
             }
@@ -144,70 +160,82 @@ impl<C: Crypto> Server<C> {
         E: Environment<Crypto = C>,
         I: Input + ?Sized,
     {
+        let expected = self.expected()?;
+        let version = self.version();
         let cx = &mut self.context;
         let Some(header) = cx.inbound.record(input, cx.read.active(), scratch)? else {
             return Ok(0);
         };
+        let consumed = header.record_len();
         let body = scratch.get_mut(..header.len).unwrap_or(&mut []);
-        if header.kind != ContentType::Handshake && header.kind != ContentType::ApplicationData {
-            cx.unprotected(header.kind, body)?;
-            return Ok(header.record_len());
-        }
-        let Some(content) = cx.opened(env.crypto(), header.kind, &header.bytes, body)? else {
-            return Ok(header.record_len());
+        let (kind, content) = match version {
+            Version::Tls13 => match cx.opened_tls13(env.crypto(), &header, body)? {
+                Some(opened) => opened,
+                None => return Ok(consumed),
+            },
+            Version::Tls12 if cx.read.active() => {
+                cx.read.open(env.crypto(), &header.bytes, body)?
+            }
+            Version::Tls12 => (header.kind, &*body),
         };
-        let State::WaitFinished(_) = self.state else {
-            return Err(Reason::OutOfOrder.into());
-        };
-        let expected = HandshakeType::Finished;
-        if let Some(message) = self.context.inbound.message(expected, content)? {
-            self.advance(env, Event::Message(expected, message.bytes()))?;
+        if cx.inbound.mid_message() && kind != ContentType::Handshake {
+            return Err(Reason::InterleavedRecord.into());
         }
-        Ok(header.record_len())
+        match (kind, expected) {
+            (ContentType::Handshake, Expected::Message(kind)) => {
+                if let Some(message) = cx.inbound.message(kind, content)? {
+                    self.advance(env, Event::Message(kind, message.bytes()))?;
+                }
+            }
+            (ContentType::Handshake, Expected::ChangeCipherSpec) => {
+                return Err(Reason::UnexpectedMessage.into())
+            }
+            (ContentType::ChangeCipherSpec, Expected::ChangeCipherSpec) => {
+                cx.tolerance.change_cipher_spec(content)?;
+                let boundary = cx.inbound.boundary()?;
+                self.advance(env, Event::ChangeCipherSpec(boundary))?;
+            }
+            (ContentType::Alert, _) => cx.tolerance.alert(content, version)?,
+            _ => return Err(Reason::UnexpectedRecord.into()),
+        }
+        Ok(consumed)
     }
 }
 
 impl Context {
-    /// A record that goes unprotected even where others are protected: change_cipher_spec, or the
-    /// alert of a client that could not make its keys.
-    fn unprotected(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Error> {
-        if kind == ContentType::Alert {
-            return self.tolerance.alert(content);
-        }
-        if self.inbound.mid_message() {
-            return Err(Reason::InterleavedRecord.into());
-        }
-        self.tolerance.change_cipher_spec(content)
-    }
-
-    /// The handshake content of a protected record; `None` if the record was early data or a
-    /// harmless alert.
-    fn opened<'a, C: Crypto>(
+    /// What a record of TLS 1.3 holds, under the handshake keys; `None` if it is to be skipped.
+    fn opened_tls13<'a, C: Crypto>(
         &mut self,
         crypto: &mut C,
-        kind: ContentType,
-        header: &[u8; HEADER_LEN],
+        header: &Header,
         body: &'a mut [u8],
-    ) -> Result<Option<&'a [u8]>, Error> {
-        if kind != ContentType::ApplicationData {
-            return Err(Reason::UnexpectedRecord.into());
+    ) -> Result<Option<(ContentType, &'a [u8])>, Error> {
+        match header.kind {
+            ContentType::ApplicationData => {}
+            ContentType::Handshake => return Err(Reason::UnexpectedRecord.into()),
+            // That of a client that could not make its keys.
+            ContentType::Alert => return Ok(Some((ContentType::Alert, body))),
+            ContentType::ChangeCipherSpec if self.inbound.mid_message() => {
+                return Err(Reason::InterleavedRecord.into())
+            }
+            ContentType::ChangeCipherSpec => {
+                self.tolerance.change_cipher_spec(body)?;
+                return Ok(None);
+            }
         }
-        let len = body.len();
-        let (kind, content) = match self.read.open(crypto, header, body) {
+        let (kind, content) = match self.read.open(crypto, &header.bytes, body) {
             Err(Error(Reason::BadRecordMac)) => {
-                self.tolerance.early_data(len, Reason::BadRecordMac)?;
+                self.tolerance
+                    .early_data(header.len, Reason::BadRecordMac)?;
                 return Ok(None);
             }
             opened => opened?,
         };
         // What opens under the handshake keys is behind all early data.
         self.tolerance.early_data = None;
-        match kind {
-            ContentType::Handshake => Ok(Some(content)),
-            _ if self.inbound.mid_message() => Err(Reason::InterleavedRecord.into()),
-            ContentType::Alert => self.tolerance.alert(content).map(|()| None),
-            ContentType::ChangeCipherSpec => Err(Reason::BadChangeCipherSpec.into()),
-            ContentType::ApplicationData => Err(Reason::UnexpectedRecord.into()),
+        if kind == ContentType::ChangeCipherSpec {
+            return Err(Reason::BadChangeCipherSpec.into());
         }
+        Ok(Some((kind, content)))
     }
 }

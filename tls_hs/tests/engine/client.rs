@@ -120,6 +120,13 @@ pub struct OpenSsl {
 
 impl OpenSsl {
     pub fn new(configure: impl FnOnce(&mut openssl::ssl::SslContextBuilder)) -> Self {
+        Self::with(configure, |_| ())
+    }
+
+    pub fn with(
+        configure: impl FnOnce(&mut openssl::ssl::SslContextBuilder),
+        prepare: impl FnOnce(&mut openssl::ssl::Ssl),
+    ) -> Self {
         use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
         let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
         let authority = openssl::x509::X509::from_der(&identity().authority).unwrap();
@@ -129,11 +136,17 @@ impl OpenSsl {
         let mut ssl = Ssl::new(&context.build()).unwrap();
         ssl.set_hostname(NAME).unwrap();
         ssl.param_mut().set_host(NAME).unwrap();
+        prepare(&mut ssl);
         let stream = openssl::ssl::SslStream::new(ssl, Pipe::default()).unwrap();
         OpenSsl {
             stream,
             complete: false,
         }
+    }
+
+    /// Takes what comes behind the handshake, which is no application data.
+    pub fn read_nothing(&mut self) {
+        assert!(self.stream.ssl_read(&mut [0]).is_err());
     }
 
     fn go_on(&mut self) -> Result<(), String> {

@@ -43,6 +43,11 @@ pub fn records(content: &[u8], len: usize) -> Vec<u8> {
 pub const SERVER_NAME: u16 = 0;
 pub const GROUPS: u16 = 10;
 pub const SIGNATURE_ALGORITHMS: u16 = 13;
+pub const POINT_FORMATS: u16 = 11;
+pub const EXTENDED_MASTER_SECRET: u16 = 23;
+pub const RECORD_SIZE_LIMIT: u16 = 28;
+pub const SESSION_TICKET: u16 = 35;
+pub const RENEGOTIATION_INFO: u16 = 0xff01;
 pub const PRE_SHARED_KEY: u16 = 41;
 pub const EARLY_DATA: u16 = 42;
 pub const VERSIONS: u16 = 43;
@@ -115,6 +120,19 @@ impl Hello {
                 (0x6a6a, vec![0]),
             ],
         }
+    }
+
+    /// A ClientHello of TLS 1.2 with GREASE.
+    pub fn tls12() -> Self {
+        let mut hello = Hello::tls13()
+            .without(KEY_SHARE)
+            .without(VERSIONS)
+            .with(POINT_FORMATS, vec8(&[0]))
+            .with(EXTENDED_MASTER_SECRET, vec![])
+            .with(RENEGOTIATION_INFO, vec8(&[]));
+        hello.session_id.clear();
+        hello.suites = vec![0x1a1a, 0xc02b, 0xc02c, 0xcca9];
+        hello
     }
 
     /// Replaces the data of an extension.

@@ -12,8 +12,8 @@ use p256::pkcs8::DecodePrivateKey;
 use rand_core::{OsRng, RngCore};
 use sha2::Digest;
 use tls_hs::{
-    Aead, Config, Crypto, Environment, Error, Hash, NamedGroup, Reason, Server, Step, ALERT_MAX,
-    SCRATCH_LEN,
+    Aead, Config, Crypto, Environment, Error, Hash, NamedGroup, Reason, Server, Step, TicketKey,
+    ALERT_MAX, SCRATCH_LEN,
 };
 
 #[derive(Clone)]
@@ -181,6 +181,13 @@ pub struct Host {
     pub private: Option<[u8; 32]>,
     /// Most bytes that a call of `transmit` is given room for.
     pub room: usize,
+    /// Protocols, each behind its length.
+    pub alpn: Vec<u8>,
+    pub ocsp: Vec<u8>,
+    /// Names and keys; the first seals.
+    pub ticket_keys: Vec<([u8; 16], [u8; 32])>,
+    pub scope: [u8; 32],
+    pub now: u64,
 }
 
 impl Default for Host {
@@ -192,6 +199,11 @@ impl Default for Host {
             names: Vec::new(),
             private: None,
             room: 1 << 15,
+            alpn: Vec::new(),
+            ocsp: Vec::new(),
+            ticket_keys: Vec::new(),
+            scope: [0; 32],
+            now: 1_000_000,
         }
     }
 }
@@ -213,6 +225,32 @@ impl Environment for Host {
 
     fn certificate_chain(&self) -> &[u8] {
         &self.chain
+    }
+
+    fn alpn_protocols(&self) -> &[u8] {
+        &self.alpn
+    }
+
+    fn ocsp_response(&self) -> &[u8] {
+        &self.ocsp
+    }
+
+    fn ticket_key(&mut self, name: Option<&[u8; 16]>, key: &mut TicketKey) -> bool {
+        let mut keys = self.ticket_keys.iter();
+        let found = keys.find(|(n, _)| name.is_none_or(|name| name == n));
+        if let Some((name, secret)) = found {
+            key.name = *name;
+            *key.secret.bytes_mut() = *secret;
+        }
+        found.is_some()
+    }
+
+    fn ticket_scope(&self) -> [u8; 32] {
+        self.scope
+    }
+
+    fn now(&self) -> u64 {
+        self.now
     }
 }
 

@@ -8,6 +8,8 @@ mod host;
 mod outcomes;
 mod peers;
 mod protection;
+mod resumption;
 mod rfc8448;
 mod second_flight;
 mod stream;
+mod tls12;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Values that states of both versions carry.
+
+use super::negotiate;
+use crate::codec::{copy, Reader};
+use crate::msgs::server::Answers;
+use crate::record::PLAINTEXT_MAX;
+use crate::{Environment, NamedGroup, Suite, Version};
+
+/// A session ID of the client, to be echoed.
+pub struct SessionId {
+    bytes: [u8; 32],
+    len: u8,
+}
+
+impl SessionId {
+    pub const EMPTY: SessionId = SessionId {
+        bytes: [0; 32],
+        len: 0,
+    };
+
+    pub fn new(id: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        let len = copy(id, &mut bytes) as u8;
+        SessionId { bytes, len }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// What the client's extensions are answered with.
+#[derive(Clone, Copy)]
+pub struct Replies {
+    /// The client named a server.
+    pub server_name: bool,
+    /// Position in [`Environment::alpn_protocols`].
+    pub alpn: Option<u8>,
+    /// The client limited the size of records.
+    pub record_size_limit: bool,
+    /// The client wants an OCSP response, and there is one.
+    pub status_request: bool,
+}
+
+impl Replies {
+    /// The name of the application protocol.
+    pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
+        protocol(env, self.alpn)
+    }
+
+    /// In the form that goes out. The server's own limit on records is the protocol's.
+    pub fn answers<'a, E: Environment>(&self, env: &'a E, version: Version) -> Answers<'a> {
+        let limit = PLAINTEXT_MAX as u16 + (version == Version::Tls13) as u16;
+        Answers {
+            server_name: self.server_name,
+            alpn: self.protocol(env),
+            record_size_limit: self.record_size_limit.then_some(limit),
+        }
+    }
+
+    /// The OCSP response to send.
+    pub fn ocsp<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
+        self.status_request.then(|| env.ocsp_response())
+    }
+}
+
+/// An ECDSA-Sig-Value in DER.
+pub struct Signature {
+    bytes: [u8; 72],
+    len: u8,
+}
+
+impl Signature {
+    /// 72 bytes are the most that two 256-bit integers take.
+    pub fn new(der: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 72];
+        let len = copy(der, &mut bytes);
+        let mut sequence = Reader::new(der);
+        let is_sequence = sequence.u8() == Ok(0x30) && sequence.vec8(6).is_ok();
+        (is_sequence && sequence.is_empty() && len == der.len()).then_some(Signature {
+            bytes,
+            len: len as u8,
+        })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+    }
+}
+
+/// What a complete handshake has settled.
+#[derive(Clone, Copy)]
+pub struct Summary {
+    pub version: Version,
+    pub suite: Suite,
+    pub group: NamedGroup,
+    pub resumed: bool,
+    pub extended_master_secret: bool,
+    pub alpn: Option<u8>,
+}
+
+impl Summary {
+    /// The name of the application protocol.
+    pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
+        protocol(env, self.alpn)
+    }
+}
+
+fn protocol<E: Environment>(env: &E, position: Option<u8>) -> Option<&[u8]> {
+    negotiate::names(env.alpn_protocols()).nth(position?.into())
+}

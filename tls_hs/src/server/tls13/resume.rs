@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Resumption: PSKs from tickets, RFC 8446 section 4.2.11, and tickets for the next time, section
+//! 4.6.1.
+
+use super::{Hello, Params};
+use crate::codec::{Encode, Sink};
+use crate::key_schedule::{Early, Master, Resumption};
+use crate::msgs::client_hello::ClientHello;
+use crate::msgs::server as msgs;
+use crate::secret::{equal, Secret};
+use crate::server::flight::{Cursor, Flight};
+use crate::server::hello::Summary;
+use crate::server::negotiate::resumes_with_dhe;
+use crate::server::{Context, State};
+use crate::ticket::{self, Scope, Session, Ticket, LIFETIME_MAX};
+use crate::transcript::Transcript;
+use crate::{Crypto, Environment, Error, Reason, Suite, Version};
+
+/// Most tickets of a ClientHello that are looked at.
+const TICKETS_TRIED: u16 = 4;
+
+/// Chooses a PSK among those offered, if one is good for this connection, checks its binder, and
+/// starts the key schedule; appends the ClientHello to the transcript.
+pub fn choose<E: Environment>(
+    cx: &mut Context,
+    env: &mut E,
+    hello: &ClientHello<'_>,
+    message: &[u8],
+    suite: Suite,
+    scope: &Scope,
+    transcript: &mut Transcript<E::Crypto>,
+) -> Result<(Option<u16>, Early), Error> {
+    let mut secret = Secret::<48>::zero();
+    let offered = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello));
+    let chosen = offered.and_then(|psks| {
+        let tickets = (0..TICKETS_TRIED).zip(psks.iter());
+        let mut good = tickets.filter(|(_, (identity, _))| {
+            let session = ticket::open(env, scope, identity, &mut secret);
+            session.is_some_and(|s| s.version == Version::Tls13 && s.suite == suite)
+        });
+        good.next()
+            .map(|(index, (_, binder))| (psks, index, binder))
+    });
+    let Some((psks, index, binder)) = chosen else {
+        transcript.put(message);
+        return Ok((None, Early::new(env.crypto(), &mut cx.keys, suite, None)));
+    };
+
+    let early = Early::new(env.crypto(), &mut cx.keys, suite, Some(&secret));
+    // The binders are over the ClientHello up to the length of their list.
+    let front_len = message
+        .len()
+        .saturating_sub(psks.binders.len())
+        .saturating_sub(2);
+    let (front, binders) = message
+        .split_at_checked(front_len)
+        .ok_or(Reason::DecodeError)?;
+    transcript.put(front);
+    let messages = transcript.hash();
+    early.binder(env.crypto(), &cx.keys, &messages, &mut cx.verify_data);
+    let expected = crate::key_schedule::first(cx.verify_data.bytes(), suite.hash());
+    if !equal(binder, expected) {
+        return Err(Reason::BadBinder.into());
+    }
+    transcript.put(binders);
+    Ok((Some(index), early))
+}
+
+/// Sends NewSessionTickets, one after the other.
+pub struct SendTicket {
+    summary: Summary,
+    stage: Resumption,
+    message: NewSessionTicket,
+    cursor: Cursor,
+    /// Tickets to send behind this one.
+    left: u8,
+}
+
+struct NewSessionTicket {
+    lifetime: u32,
+    age_add: u32,
+    /// Distinguishes the tickets of a connection.
+    nonce: u8,
+    ticket: Ticket,
+}
+
+impl Flight for NewSessionTicket {
+    const NEW_KEYS: bool = false;
+
+    fn plain<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
+        msgs::new_session_ticket(self.lifetime, self.age_add, self.nonce, &self.ticket.0)
+    }
+
+    fn change_cipher_spec(&self) -> bool {
+        false
+    }
+
+    fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
+        None::<u8>
+    }
+}
+
+impl SendTicket {
+    /// The state behind the client's Finished: the first ticket, or none.
+    pub(super) fn first<E: Environment>(
+        cx: &mut Context,
+        env: &mut E,
+        hello: &Hello<E::Crypto>,
+        stage: Master,
+    ) -> State<E::Crypto> {
+        let Params { tickets, .. } = hello.params;
+        let messages = hello.transcript.hash();
+        let stage = stage.resumption(env.crypto(), &mut cx.keys, &messages);
+        Self::next(cx, env, hello.params.summary(), stage, 0, tickets)
+    }
+
+    fn next<E: Environment>(
+        cx: &mut Context,
+        env: &mut E,
+        summary: Summary,
+        stage: Resumption,
+        nonce: u8,
+        left: u8,
+    ) -> State<E::Crypto> {
+        let message = match left.checked_sub(1) {
+            Some(left) => NewSessionTicket::new(cx, env, &summary, &stage, nonce).zip(Some(left)),
+            None => None,
+        };
+        let Some((message, left)) = message else {
+            cx.wipe_secrets();
+            return State::Connected(summary);
+        };
+        State::SendTicket(SendTicket {
+            summary,
+            stage,
+            message,
+            cursor: Cursor::new(),
+            left,
+        })
+    }
+
+    pub fn transmit<E: Environment>(
+        &mut self,
+        cx: &mut Context,
+        env: &mut E,
+        out: &mut [u8],
+    ) -> Result<(usize, bool), Error> {
+        self.cursor
+            .transmit(&self.message, &mut cx.write, cx.fragment_max, env, out)
+    }
+
+    pub fn sent<E: Environment>(self, cx: &mut Context, env: &mut E) -> State<E::Crypto> {
+        let SendTicket {
+            summary,
+            stage,
+            message,
+            left,
+            ..
+        } = self;
+        Self::next(cx, env, summary, stage, message.nonce.wrapping_add(1), left)
+    }
+}
+
+impl NewSessionTicket {
+    fn new<E: Environment>(
+        cx: &mut Context,
+        env: &mut E,
+        summary: &Summary,
+        stage: &Resumption,
+        nonce: u8,
+    ) -> Option<Self> {
+        let mut psk = Secret::zero();
+        stage.psk(env.crypto(), &cx.keys, nonce, &mut psk);
+        let lifetime = env.config().ticket_lifetime.min(LIFETIME_MAX);
+        let session = Session {
+            version: summary.version,
+            suite: summary.suite,
+            group: summary.group,
+            extended_master_secret: summary.extended_master_secret,
+            expiry: env.now().saturating_add(lifetime.into()),
+        };
+        let protocol = summary.protocol(env);
+        let scope = Scope::new(env, cx.server_name.get(), protocol);
+        let ticket = ticket::seal(env, &scope, &session, psk.bytes())?;
+        let mut age_add = [0; 4];
+        env.crypto().random(&mut age_add);
+        let age_add = u32::from_be_bytes(age_add);
+        Some(NewSessionTicket {
+            lifetime,
+            age_add,
+            nonce,
+            ticket,
+        })
+    }
+}
