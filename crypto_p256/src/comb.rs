@@ -21,14 +21,12 @@
 mod table;
 
 use crate::arith::Arith;
-use crate::field::Fe;
-use crate::limbs::{is_zero_word, mask, Limbs};
-use crate::point::{Affine, Jacobian};
+use crate::limbs::Limbs;
+use crate::lookup::Entry;
+use crate::point::Accumulator;
 use crate::scalar::Scalar;
+use crate::wipe::wipe;
 use table::{COLUMNS, ENTRIES, TABLE, TABLES, WIDTH};
-
-/// x and y of a multiple of the generator.
-struct Entry([u64; 8]);
 
 /// The tables, on cache lines of their own.
 #[repr(align(64))]
@@ -40,33 +38,25 @@ const DEPTH: usize = TABLES * COLUMNS;
 const _: () = assert!(WIDTH * DEPTH >= 256 && WIDTH * DEPTH <= 318 && DEPTH < 64);
 
 /// `k * G` for k in [1, n - 1].
-pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar) -> Jacobian {
+pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar) -> Accumulator {
     let (k, negate) = k.to_odd();
     let mut rows = rows(&k.0);
-    let mut acc = None;
+    let select = |table, column| Entry::select(arith, table, digit(&rows, column));
+    let [first, ..] = &TABLE.0;
+    let mut acc = Accumulator::new(&select(first, COLUMNS - 1));
     for column in (0..COLUMNS).rev() {
-        if let Some(point) = &mut acc {
-            *point = Jacobian::double(point, arith);
+        let started = usize::from(column == COLUMNS - 1);
+        if started == 0 {
+            acc.double(arith);
         }
-        for (t, table) in TABLE.0.iter().enumerate() {
-            let point = select(
-                table,
-                digit(&rows, column.wrapping_add(t.wrapping_mul(COLUMNS))),
-            );
-            acc = Some(match &acc {
-                None => point.to_jacobian(),
-                Some(acc) => acc.add_affine(arith, &point),
-            });
+        for (table, t) in TABLE.0.iter().zip(0..TABLES).skip(started) {
+            let point = select(table, column.wrapping_add(t.wrapping_mul(COLUMNS)));
+            acc.add(arith, &point);
         }
     }
-    crate::wipe::wipe(&mut rows);
-    let mut r = acc.unwrap_or(Jacobian {
-        x: Fe::ONE,
-        y: Fe::ONE,
-        z: Fe::ZERO,
-    });
-    r.y = r.y.negate_if(negate);
-    r
+    wipe(&mut rows);
+    acc.negate_if(negate);
+    acc
 }
 
 /// The sign bits of odd k, [`DEPTH`] to a row.
@@ -97,23 +87,4 @@ fn digit(rows: &[u64; WIDTH], i: usize) -> u64 {
         u = (u << 1) | (row.wrapping_shr(i as u32) & 1);
     }
     u
-}
-
-/// The multiple for a digit. Reads the whole table.
-#[inline(always)]
-fn select(table: &[Entry; ENTRIES], u: u64) -> Affine {
-    let negative = mask((u >> (WIDTH - 1)) ^ 1);
-    let index = (u ^ negative) & (ENTRIES as u64 - 1);
-    let mut r = [0; 8];
-    for (entry, i) in table.iter().zip(0u64..) {
-        let chosen = mask(is_zero_word(i ^ index));
-        for (to, from) in r.iter_mut().zip(&entry.0) {
-            *to |= from & chosen;
-        }
-    }
-    let [x0, x1, x2, x3, y0, y1, y2, y3] = r;
-    Affine {
-        x: Fe([x0, x1, x2, x3]),
-        y: Fe([y0, y1, y2, y3]).negate_if(negative),
-    }
 }

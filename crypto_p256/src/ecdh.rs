@@ -4,7 +4,8 @@
 //! A private key is 32 plain octets, so that whoever drives a handshake can keep it between its
 //! steps; it is the keeper's to wipe.
 
-use crate::arith::{Arith, Portable};
+use crate::arith::Arith;
+use crate::cpu::on_path;
 use crate::field::Fe;
 use crate::point::Affine;
 use crate::scalar::Scalar;
@@ -32,14 +33,12 @@ impl PublicKey {
     ///
     /// [`Error::InvalidPoint`].
     pub fn from_sec1(cpu: Cpu, octets: &[u8]) -> Result<Self, Error> {
-        let _ = cpu;
-        parse(Portable, octets).map(PublicKey)
+        on_path!(cpu, arith => parse(arith, octets)).map(PublicKey)
     }
 
     /// The uncompressed SEC 1 form.
     pub fn to_sec1(&self, cpu: Cpu) -> [u8; PUBLIC_LEN] {
-        let _ = cpu;
-        encode(Portable, &self.0)
+        on_path!(cpu, arith => encode(arith, &self.0))
     }
 }
 
@@ -51,8 +50,7 @@ pub fn make_share(
     private: &mut [u8; PRIVATE_LEN],
     public: &mut [u8; PUBLIC_LEN],
 ) {
-    let _ = cpu;
-    make_share_on(Portable, random, private, public);
+    on_path!(cpu, arith => make_share_on(arith, random, private, public));
     wipe_stack();
 }
 
@@ -62,8 +60,7 @@ pub fn make_share(
 ///
 /// [`Error::InvalidScalar`] when `private` is not in [1, n - 1].
 pub fn public_key(cpu: Cpu, private: &[u8; PRIVATE_LEN]) -> Result<PublicKey, Error> {
-    let _ = cpu;
-    let r = public_key_on(Portable, private);
+    let r = on_path!(cpu, arith => public_key_on(arith, private));
     wipe_stack();
     r
 }
@@ -81,8 +78,7 @@ pub fn derive(
     peer: &[u8],
     shared: &mut [u8; SHARED_LEN],
 ) -> Result<(), Error> {
-    let _ = cpu;
-    let r = derive_on(Portable, private, peer, shared);
+    let r = on_path!(cpu, arith => derive_on(arith, private, peer, shared));
     wipe_stack();
     r
 }

@@ -11,7 +11,8 @@ mod der;
 mod nonce;
 mod verify;
 
-use crate::arith::{Arith, Portable};
+use crate::arith::Arith;
+use crate::cpu::on_path;
 use crate::field::Fe;
 use crate::limbs;
 use crate::scalar::Scalar;
@@ -64,8 +65,7 @@ impl SigningKey {
 
     /// The public key, for a check against a certificate.
     pub fn public_key(&self, cpu: Cpu) -> ecdh::PublicKey {
-        let _ = cpu;
-        let point = comb::mul(Portable, &self.0).to_affine(Portable);
+        let point = on_path!(cpu, arith => comb::mul(arith, &self.0).to_affine(arith));
         wipe_stack();
         ecdh::PublicKey(point)
     }
@@ -84,8 +84,7 @@ impl SigningKey {
         entropy: Option<&[u8; ENTROPY_LEN]>,
         hmac: &dyn HmacSha256,
     ) -> Result<Signature, Error> {
-        let _ = cpu;
-        let r = self.sign_on(Portable, digest, entropy, hmac);
+        let r = on_path!(cpu, arith => self.sign_on(arith, digest, entropy, hmac));
         wipe_stack();
         r
     }
@@ -102,8 +101,7 @@ impl SigningKey {
         digest: &[u8; 32],
         nonce: NoncePair,
     ) -> Result<Signature, Error> {
-        let _ = cpu;
-        let r = self.finish(Portable, digest, &nonce);
+        let r = on_path!(cpu, arith => self.finish(arith, digest, &nonce));
         wipe_stack();
         r?.ok_or(Error::Nonce)
     }
@@ -178,8 +176,7 @@ impl NoncePair {
         serial: u64,
         hmac: &dyn HmacSha256,
     ) -> Result<Self, Error> {
-        let _ = cpu;
-        let r = Self::new_on(Portable, key, entropy, serial, hmac);
+        let r = on_path!(cpu, arith => Self::new_on(arith, key, entropy, serial, hmac));
         wipe_stack();
         r
     }

@@ -54,41 +54,14 @@ impl Fe {
         limbs::to_be_bytes(&arith.mul(&self, &Fe([1, 0, 0, 0])).0)
     }
 
-    /// `self + b`.
-    #[inline]
-    pub(crate) fn add(&self, b: &Fe) -> Fe {
-        Fe(limbs::add_mod(&self.0, &b.0, &P))
-    }
-
-    /// `self - b`.
-    #[inline]
-    pub(crate) fn sub(&self, b: &Fe) -> Fe {
-        Fe(limbs::sub_mod(&self.0, &b.0, &P))
-    }
-
-    /// `2 self`.
-    #[inline]
-    pub(crate) fn double(&self) -> Fe {
-        self.add(self)
-    }
-
-    /// `self / 2`.
-    #[inline]
-    pub(crate) fn half(&self) -> Fe {
-        let odd = 0u64.wrapping_sub(self.0[0] & 1);
-        let (s, carry) = limbs::add(&self.0, &[P[0] & odd, P[1] & odd, P[2] & odd, P[3] & odd]);
-        Fe([
-            (s[0] >> 1) | (s[1] << 63),
-            (s[1] >> 1) | (s[2] << 63),
-            (s[2] >> 1) | (s[3] << 63),
-            (s[3] >> 1) | (carry << 63),
-        ])
-    }
-
     /// `-self` where `mask` is all ones, `self` where it is zero.
     #[inline]
     pub(crate) fn negate_if(&self, mask: u64) -> Fe {
-        Fe(limbs::select(mask, &self.0, &Fe::ZERO.sub(self).0))
+        Fe(limbs::select(
+            mask,
+            &self.0,
+            &limbs::sub_mod(&[0; 4], &self.0, &P),
+        ))
     }
 
     /// `1 / self`, and 0 for 0.

@@ -28,9 +28,8 @@ type Signed62 = [i64; 5];
 
 const M62: u64 = u64::MAX >> 2;
 
-/// Batches of [`STEPS`] steps: 10 * 59 = 590.
+/// Batches of 59 steps: 590.
 const BATCHES: usize = 10;
-const STEPS: u32 = 59;
 
 /// A modulus that can be inverted by.
 pub(crate) struct Modulus {
@@ -86,33 +85,82 @@ struct Matrix {
     r: i64,
 }
 
-/// [`STEPS`] steps on the low words `f`, `g`.
-fn batch(mut zeta: i64, f: i64, g: i64) -> (i64, Matrix) {
-    let (mut f, mut g) = (f, g);
-    let mut t = Matrix {
-        u: 8,
-        v: 0,
-        q: 0,
-        r: 8,
-    };
-    for _ in 0..STEPS {
-        let swap = zeta >> 63;
-        let odd = 0i64.wrapping_sub(g & 1);
-        // g, q, r gain f, u, v, negated when zeta is negative, if g is odd.
-        g = g.wrapping_add((f ^ swap).wrapping_sub(swap) & odd);
-        t.q = t.q.wrapping_add((t.u ^ swap).wrapping_sub(swap) & odd);
-        t.r = t.r.wrapping_add((t.v ^ swap).wrapping_sub(swap) & odd);
-        // f, u, v become the old g, q, r, which is their sum with the new ones, if both hold.
-        let swap = swap & odd;
-        zeta = (zeta ^ swap).wrapping_sub(1);
-        f = f.wrapping_add(g & swap);
-        t.u = t.u.wrapping_add(t.q & swap);
-        t.v = t.v.wrapping_add(t.r & swap);
-        g >>= 1;
-        t.u = t.u.wrapping_shl(1);
-        t.v = t.v.wrapping_shl(1);
+impl Matrix {
+    /// The low words after the steps of `self`, exact in all but the highest bits.
+    #[inline(always)]
+    fn apply_low(&self, f: i64, g: i64, steps: u32) -> (i64, i64) {
+        let row = |a: i64, b: i64| {
+            a.wrapping_mul(f)
+                .wrapping_add(b.wrapping_mul(g))
+                .wrapping_shr(steps)
+        };
+        (row(self.u, self.v), row(self.q, self.r))
     }
-    (zeta, t)
+
+    /// The matrix of the steps of `self` and then those of `next`.
+    #[inline(always)]
+    fn then(&self, next: &Matrix) -> Matrix {
+        let dot =
+            |a: i64, x: i64, b: i64, y: i64| a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y));
+        Matrix {
+            u: dot(next.u, self.u, next.v, self.q),
+            v: dot(next.u, self.v, next.v, self.r),
+            q: dot(next.q, self.u, next.r, self.q),
+            r: dot(next.q, self.v, next.r, self.r),
+        }
+    }
+}
+
+/// 59 steps on the low words `f`, `g`, in three short runs.
+#[inline(always)]
+fn batch(mut zeta: i64, mut f: i64, mut g: i64) -> (i64, Matrix) {
+    let m1 = run::<20>(&mut zeta, f, g);
+    (f, g) = m1.apply_low(f, g, 20);
+    let m2 = run::<20>(&mut zeta, f, g);
+    (f, g) = m2.apply_low(f, g, 20);
+    let m3 = run::<19>(&mut zeta, f, g);
+    let Matrix { u, v, q, r } = m1.then(&m2).then(&m3);
+    (
+        zeta,
+        Matrix {
+            u: u << 3,
+            v: v << 3,
+            q: q << 3,
+            r: r << 3,
+        },
+    )
+}
+
+/// Up to 20 steps on the lowest 20 bits of `f` and `g`, with 2^steps times their matrix.
+///
+/// One word holds f and, 2^20 times their value, u and v: `f - u 2^21 - v 2^42`; another g, q and r.
+/// So one addition or shift does all three. A step replaces a row by the other or by half their
+/// sum or difference, so that |f| < 2^20 and the sum of |u| and |v| is at most 1 throughout. u or v
+/// can be 1 (and never -1) only while their row is still one of the first two, and then f is not
+/// negative: hence the minus signs, with which each field can be told from those below it.
+#[inline(always)]
+fn run<const STEPS: u32>(zeta: &mut i64, f: i64, g: i64) -> Matrix {
+    const LOW: i64 = (1 << 20) - 1;
+    let mut f = (f & LOW).wrapping_sub(1 << 41);
+    let mut g = (g & LOW).wrapping_sub(1 << 62);
+    for _ in 0..STEPS {
+        let swap = *zeta >> 63;
+        let odd = 0i64.wrapping_sub(g & 1);
+        let both = swap & odd;
+        let addend = (f ^ swap).wrapping_sub(swap) & odd;
+        f ^= (f ^ g) & both;
+        g = g.wrapping_add(addend) >> 1;
+        *zeta = (*zeta ^ both).wrapping_sub(1);
+    }
+    // 2^20 times a coefficient, from its field; the runs are of 20 steps or one less.
+    let low = |x: i64| 0i64.wrapping_sub(x.wrapping_add(1 << 20) << 22 >> 43) >> (20 - STEPS);
+    let high = |x: i64| 0i64.wrapping_sub(x.wrapping_add(1 << 41) >> 42) >> (20 - STEPS);
+    Matrix {
+        u: low(f),
+        v: high(f),
+        q: low(g),
+        r: high(g),
+    }
 }
 
 /// `a * x + b * y + acc`; the callers keep it below 2^127 in magnitude.

@@ -35,11 +35,14 @@ extern crate std;
 mod arith;
 mod comb;
 mod cpu;
+#[cfg(test)]
+mod cycles;
 pub mod ecdh;
 pub mod ecdsa;
 mod field;
 mod inverse;
 mod limbs;
+mod lookup;
 mod point;
 mod scalar;
 mod self_test;

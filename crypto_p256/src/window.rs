@@ -13,8 +13,9 @@
 //! least digit of k is (k mod 64) - 32, so that t = n - 32 = 49 mod 64, which is no digit.
 
 use crate::arith::Arith;
-use crate::limbs::{is_zero_word, mask};
-use crate::point::{Affine, Cached, Jacobian};
+use crate::field::Fe;
+use crate::lookup::Entry;
+use crate::point::{Accumulator, Affine, CommonZ};
 use crate::scalar::Scalar;
 
 /// Bits of a digit.
@@ -25,17 +26,17 @@ const ENTRIES: usize = 16;
 const DIGITS: u32 = 51;
 
 /// `k * point` for k in [1, n - 1] and a point of the curve. In constant time for both.
-pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar, point: &Affine) -> Jacobian {
+pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar, point: &Affine) -> Accumulator {
     let (k, negate) = k.to_odd();
     let table = odd_multiples(arith, point);
-    let mut acc = point.to_jacobian();
+    let mut acc = Accumulator::new(point);
     for i in (0..DIGITS).rev() {
         for _ in 0..WIDTH {
-            acc = acc.double(arith);
+            acc.double(arith);
         }
-        acc = acc.add(arith, &select(&table, digit(&k, i)));
+        acc.add(arith, &Entry::select(arith, &table, digit(&k, i)));
     }
-    acc.y = acc.y.negate_if(negate);
+    acc.negate_if(negate);
     acc
 }
 
@@ -53,42 +54,36 @@ fn digit(k: &Scalar, i: u32) -> u64 {
 }
 
 /// point, 3 point, ... 31 point. No two summands are equal or opposite: the order n is prime.
-fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Cached; ENTRIES] {
-    let mut acc = point.to_jacobian();
-    let twice = Cached::new(arith, &acc.double(arith));
-    let mut table = [Cached::ZERO; ENTRIES];
-    let mut first = true;
-    for entry in &mut table {
-        if !first {
-            acc = acc.add(arith, &twice);
-        }
-        first = false;
-        *entry = Cached::new(arith, &acc);
+///
+/// One inversion makes all of them affine: each z is the one before times a known factor.
+fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry; ENTRIES] {
+    let mut table = [Entry::new(point); ENTRIES];
+    let mut factors = [Fe::ONE; ENTRIES];
+    let mut pair = CommonZ::double(arith, point);
+    let mut z = point.y;
+    for (entry, factor) in table.iter_mut().zip(&mut factors).skip(1) {
+        *factor = pair.add_second(arith);
+        z = arith.mul(&z, factor);
+        *entry = Entry::new(&Affine {
+            x: pair.x1,
+            y: pair.y1,
+        });
+    }
+    let mut z_inverse = z.invert(arith);
+    for (entry, factor) in table
+        .iter_mut()
+        .rev()
+        .zip(factors.iter().rev())
+        .take(ENTRIES - 1)
+    {
+        let p = entry.point();
+        let zz = arith.sqr(&z_inverse);
+        let zzz = arith.mul(&zz, &z_inverse);
+        *entry = Entry::new(&Affine {
+            x: arith.mul(&p.x, &zz),
+            y: arith.mul(&p.y, &zzz),
+        });
+        z_inverse = arith.mul(&z_inverse, factor);
     }
     table
-}
-
-/// The multiple for a digit: entry u - 16 for u >= 16, the negated entry 15 - u below. Reads the
-/// whole table.
-#[inline(always)]
-fn select(table: &[Cached; ENTRIES], u: u64) -> Cached {
-    let negative = mask((u >> 4) ^ 1);
-    let index = (u ^ negative) & 15;
-    let mut r = Cached::ZERO;
-    for (entry, i) in table.iter().zip(0u64..) {
-        let chosen = mask(is_zero_word(i ^ index));
-        for (to, from) in [
-            (&mut r.x, &entry.x),
-            (&mut r.y, &entry.y),
-            (&mut r.z, &entry.z),
-            (&mut r.zz, &entry.zz),
-            (&mut r.zzz, &entry.zzz),
-        ] {
-            for (to, from) in to.0.iter_mut().zip(&from.0) {
-                *to |= from & chosen;
-            }
-        }
-    }
-    r.y = r.y.negate_if(negative);
-    r
 }

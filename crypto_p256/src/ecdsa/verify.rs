@@ -3,11 +3,12 @@
 //! certificate. A server does not verify, so it is made of the parts that signing has.
 
 use super::{reduce_coordinate, Signature};
-use crate::arith::{Arith, Portable};
+use crate::arith::Arith;
+use crate::cpu::on_path;
 use crate::ecdh::PublicKey;
 use crate::field::Fe;
 use crate::limbs;
-use crate::point::{Cached, Jacobian};
+use crate::point::{Accumulator, Affine};
 use crate::scalar::Scalar;
 use crate::{comb, window, Cpu, Error};
 
@@ -22,8 +23,7 @@ pub fn verify_vartime(
     digest: &[u8; 32],
     signature: &Signature,
 ) -> Result<(), Error> {
-    let _ = cpu;
-    if verify(Portable, key, digest, signature) == Some(true) {
+    if on_path!(cpu, arith => verify(arith, key, digest, signature)) == Some(true) {
         Ok(())
     } else {
         Err(Error::InvalidSignature)
@@ -44,22 +44,26 @@ fn verify<A: Arith>(
     let u = arith.mul_n(&Scalar::reduce_be_bytes(digest), &w);
     let v = arith.mul_n(&r, &w);
     // v is a product of two numbers other than 0.
-    let vq = window::mul(arith, &v, &key.0);
+    let vq = window::mul(arith, &v, &key.0).to_affine(arith);
     let sum = if u.is_zero() == 1 {
-        vq
+        Accumulator::new(&vq)
     } else {
-        add_vartime(arith, &comb::mul(arith, &u), &vq)?
+        add_vartime(arith, comb::mul(arith, &u), &vq)?
     };
     Some(limbs::eq(&reduce_coordinate(arith, sum.to_affine(arith).x).0, &r.0) == 1)
 }
 
 /// `a + b` for points other than the identity; `None` when the sum is the identity.
-fn add_vartime<A: Arith>(arith: A, a: &Jacobian, b: &Jacobian) -> Option<Jacobian> {
-    let sum = a.add(arith, &Cached::new(arith, b));
+fn add_vartime<A: Arith>(arith: A, mut a: Accumulator, b: &Affine) -> Option<Accumulator> {
+    let mut sum = a.clone();
+    sum.add(arith, b);
     if sum.z.eq(&Fe::ZERO) == 0 {
         return Some(sum);
     }
     // Equal x: the same point or opposite ones.
-    let (p, q) = (a.to_affine(arith), b.to_affine(arith));
-    (p.y.eq(&q.y) == 1).then(|| a.double(arith))
+    if a.to_affine(arith).y.eq(&b.y) == 0 {
+        return None;
+    }
+    a.double(arith);
+    Some(a)
 }

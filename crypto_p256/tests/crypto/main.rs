@@ -11,7 +11,13 @@ use crypto_p256::Cpu;
 
 /// The paths that this machine can run.
 fn paths() -> Vec<Cpu> {
-    vec![Cpu::portable()]
+    let mut paths = vec![Cpu::portable()];
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("bmi2") && is_x86_feature_detected!("adx") {
+        // SAFETY: both were found.
+        paths.push(unsafe { Cpu::bmi2_adx() });
+    }
+    paths
 }
 
 #[test]

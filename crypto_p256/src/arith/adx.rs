@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: GPL-2.0
+//! x86-64 with BMI2 and ADX, on general registers only: no FPU section is needed in a kernel.
+//!
+//! MULX leaves the flags alone and ADCX and ADOX use one flag each, so that the two carry chains of
+//! a row of products run side by side.
+//!
+//! # Bounds
+//!
+//! With a, b < p, a b + m p < p^2 + 2^256 p, so that the quotient by 2^256 is below 2p: it has 257
+//! bits and one conditional subtraction makes it canonical. The same holds for n.
+
+#![allow(unsafe_code)]
+
+use super::Arith;
+use crate::field::Fe;
+use crate::lookup::Entry;
+use crate::point::Accumulator;
+use crate::scalar::Scalar;
+use core::arch::asm;
+use core::ops::Range;
+
+/// The path that needs BMI2 and ADX.
+///
+/// # Invariants
+///
+/// A value exists only where the processor has both.
+#[derive(Clone, Copy)]
+pub(crate) struct Adx(());
+
+impl Adx {
+    /// # Safety
+    ///
+    /// The processor must have BMI2 and ADX.
+    pub(crate) const unsafe fn new() -> Self {
+        Adx(())
+    }
+}
+
+/// r8..r15 = a * b, for a and b at addresses, by rows; clobbers rax, rcx, rdx.
+macro_rules! product {
+    ($a:literal, $b:literal) => {
+        concat!(
+            "mov rdx, [",
+            $a,
+            "]\n",
+            "mulx r9, r8, [",
+            $b,
+            "]\n",
+            "mulx r10, rax, [",
+            $b,
+            " + 8]\n",
+            "add r9, rax\n",
+            "mulx r11, rax, [",
+            $b,
+            " + 16]\n",
+            "adc r10, rax\n",
+            "mulx r12, rax, [",
+            $b,
+            " + 24]\n",
+            "adc r11, rax\n",
+            "adc r12, 0\n",
+            product_row!($a, " + 8", $b, "r9", "r10", "r11", "r12", "r13"),
+            product_row!($a, " + 16", $b, "r10", "r11", "r12", "r13", "r14"),
+            product_row!($a, " + 24", $b, "r11", "r12", "r13", "r14", "r15"),
+        )
+    };
+}
+
+/// Adds the product of one limb of a and b to `t0..t3`, with the top limb in `t4`.
+macro_rules! product_row {
+    ($a:literal, $limb:literal, $b:literal, $t0:literal, $t1:literal, $t2:literal, $t3:literal, $t4:literal) => {
+        concat!(
+            "mov rdx, [",
+            $a,
+            $limb,
+            "]\n",
+            "xor ",
+            $t4,
+            "d, ",
+            $t4,
+            "d\n",
+            "mulx rcx, rax, [",
+            $b,
+            "]\n",
+            "adcx ",
+            $t0,
+            ", rax\n",
+            "adox ",
+            $t1,
+            ", rcx\n",
+            "mulx rcx, rax, [",
+            $b,
+            " + 8]\n",
+            "adcx ",
+            $t1,
+            ", rax\n",
+            "adox ",
+            $t2,
+            ", rcx\n",
+            "mulx rcx, rax, [",
+            $b,
+            " + 16]\n",
+            "adcx ",
+            $t2,
+            ", rax\n",
+            "adox ",
+            $t3,
+            ", rcx\n",
+            "mulx rcx, rax, [",
+            $b,
+            " + 24]\n",
+            "adcx ",
+            $t3,
+            ", rax\n",
+            "adox rcx, ",
+            $t4,
+            "\n",
+            "adcx ",
+            $t4,
+            ", rcx\n",
+        )
+    };
+}
+
+/// r8..r15 = a^2, for a at an address: the products of unequal limbs once, then doubled in one carry
+/// chain while the squares are added in the other; clobbers rax, rcx, rdx.
+macro_rules! square {
+    ($a:literal) => {
+        concat!(
+            "mov rdx, [",
+            $a,
+            "]\n",
+            "mulx r10, r9, [",
+            $a,
+            " + 8]\n",
+            "mulx r11, rax, [",
+            $a,
+            " + 16]\n",
+            "add r10, rax\n",
+            "mulx r12, rax, [",
+            $a,
+            " + 24]\n",
+            "adc r11, rax\n",
+            "adc r12, 0\n",
+            "mov rdx, [",
+            $a,
+            " + 8]\n",
+            "xor r14d, r14d\n",
+            "mulx rcx, rax, [",
+            $a,
+            " + 16]\n",
+            "adcx r11, rax\n",
+            "adox r12, rcx\n",
+            "mulx r13, rax, [",
+            $a,
+            " + 24]\n",
+            "adcx r12, rax\n",
+            "adox r13, r14\n",
+            "mov rdx, [",
+            $a,
+            " + 16]\n",
+            "mulx rcx, rax, [",
+            $a,
+            " + 24]\n",
+            "adcx r13, rax\n",
+            "adcx r14, rcx\n",
+            "mov rdx, [",
+            $a,
+            "]\n",
+            "xor r15d, r15d\n",
+            "mulx rcx, r8, rdx\n",
+            "adcx r9, r9\n",
+            "adox r9, rcx\n",
+            "mov rdx, [",
+            $a,
+            " + 8]\n",
+            "mulx rcx, rax, rdx\n",
+            "adcx r10, r10\n",
+            "adox r10, rax\n",
+            "adcx r11, r11\n",
+            "adox r11, rcx\n",
+            "mov rdx, [",
+            $a,
+            " + 16]\n",
+            "mulx rcx, rax, rdx\n",
+            "adcx r12, r12\n",
+            "adox r12, rax\n",
+            "adcx r13, r13\n",
+            "adox r13, rcx\n",
+            "mov rdx, [",
+            $a,
+            " + 24]\n",
+            "mulx rcx, rax, rdx\n",
+            "adcx r14, r14\n",
+            "adox r14, rax\n",
+            "adcx r15, r15\n",
+            "adox r15, rcx\n",
+        )
+    };
+}
+
+/// r8..r11 = (r8..r15) / 2^256 mod p, canonical; clobbers rax, rcx, rdx, `{t}`, r12..r15.
+///
+/// A round adds t0 * p, which clears t0: as in the portable path, t0 * 2^96 goes to the next two
+/// limbs. The top limb of p is 2^64 - 2^32 + 1, whose product with t0 is two shifted subtractions.
+macro_rules! reduce_p {
+    () => {
+        concat!(
+            "mov edx, 32\n",
+            reduce_p_round!("r8", "r9", "r10", "r11"),
+            reduce_p_round!("r9", "r10", "r11", "r8"),
+            reduce_p_round!("r10", "r11", "r8", "r9"),
+            reduce_p_round!("r11", "r8", "r9", "r10"),
+            "xor eax, eax
+             add r8, r12
+             adc r9, r13
+             adc r10, r14
+             adc r11, r15
+             adc eax, 0
+             mov ecx, 0xffffffff
+             mov rdx, 0xffffffff00000001
+             mov r12, r8
+             mov r13, r9
+             mov r14, r10
+             mov r15, r11
+             sub r8, -1
+             sbb r9, rcx
+             sbb r10, 0
+             sbb r11, rdx
+             sbb rax, 0
+             cmovc r8, r12
+             cmovc r9, r13
+             cmovc r10, r14
+             cmovc r11, r15
+            "
+        )
+    };
+}
+
+macro_rules! reduce_p_round {
+    ($t0:literal, $t1:literal, $t2:literal, $t3:literal) => {
+        concat!(
+            "shlx rax, ",
+            $t0,
+            ", rdx\n",
+            "shrx rcx, ",
+            $t0,
+            ", rdx\n",
+            "mov {t}, ",
+            $t0,
+            "\n",
+            "sub {t}, rax\n",
+            "sbb ",
+            $t0,
+            ", rcx\n",
+            "add ",
+            $t1,
+            ", rax\n",
+            "adc ",
+            $t2,
+            ", rcx\n",
+            "adc ",
+            $t3,
+            ", {t}\n",
+            "adc ",
+            $t0,
+            ", 0\n",
+        )
+    };
+}
+
+/// r8..r11 = the four words at an address.
+macro_rules! load {
+    ($a:literal) => {
+        concat!(
+            "mov r8, [",
+            $a,
+            "]\n",
+            "mov r9, [",
+            $a,
+            " + 8]\n",
+            "mov r10, [",
+            $a,
+            " + 16]\n",
+            "mov r11, [",
+            $a,
+            " + 24]\n",
+        )
+    };
+}
+
+/// The four words at an address = r8..r11.
+macro_rules! store {
+    ($a:literal) => {
+        concat!(
+            "mov [",
+            $a,
+            "], r8\n",
+            "mov [",
+            $a,
+            " + 8], r9\n",
+            "mov [",
+            $a,
+            " + 16], r10\n",
+            "mov [",
+            $a,
+            " + 24], r11\n",
+        )
+    };
+}
+
+/// The four words at an address = r12..r15.
+macro_rules! store_high {
+    ($a:literal) => {
+        concat!(
+            "mov [",
+            $a,
+            "], r12\n",
+            "mov [",
+            $a,
+            " + 8], r13\n",
+            "mov [",
+            $a,
+            " + 16], r14\n",
+            "mov [",
+            $a,
+            " + 24], r15\n",
+        )
+    };
+}
+
+/// Adds p to r8..r11 after a difference, if that borrowed; clobbers rax, rcx, rdx.
+macro_rules! add_p_if_borrow {
+    () => {
+        // The top limb of p is 1 - 2^32 mod 2^64.
+        "sbb rax, rax
+         mov ecx, eax
+         xor edx, edx
+         sub rdx, rcx
+         add r8, rax
+         adc r9, rcx
+         adc r10, 0
+         adc r11, rdx
+        "
+    };
+}
+
+/// r8..r11 -= a mod p, for a at an address; clobbers rax, rcx, rdx.
+macro_rules! sub_p {
+    ($a:literal) => {
+        concat!(
+            "sub r8, [",
+            $a,
+            "]\n",
+            "sbb r9, [",
+            $a,
+            " + 8]\n",
+            "sbb r10, [",
+            $a,
+            " + 16]\n",
+            "sbb r11, [",
+            $a,
+            " + 24]\n",
+            add_p_if_borrow!(),
+        )
+    };
+}
+
+/// r8..r11 += a mod p, for a at an address, as a difference to p - a; clobbers rax, rcx, rdx, `{t}`.
+macro_rules! add_p {
+    ($a:literal) => {
+        concat!(
+            "mov rax, -1\n",
+            "mov ecx, 0xffffffff\n",
+            "xor edx, edx\n",
+            "mov {t}, 0xffffffff00000001\n",
+            "sub rax, [",
+            $a,
+            "]\n",
+            "sbb rcx, [",
+            $a,
+            " + 8]\n",
+            "sbb rdx, [",
+            $a,
+            " + 16]\n",
+            "sbb {t}, [",
+            $a,
+            " + 24]\n",
+            "sub r8, rax\n",
+            "sbb r9, rcx\n",
+            "sbb r10, rdx\n",
+            "sbb r11, {t}\n",
+            add_p_if_borrow!(),
+        )
+    };
+}
+
+/// r8..r11 /= 2 mod p; clobbers rax, rcx, rdx.
+macro_rules! half_p {
+    () => {
+        "mov eax, r8d
+         and eax, 1
+         neg rax
+         mov ecx, eax
+         xor edx, edx
+         sub rdx, rcx
+         add r8, rax
+         adc r9, rcx
+         adc r10, 0
+         adc r11, rdx
+         rcr r11, 1
+         rcr r10, 1
+         rcr r9, 1
+         rcr r8, 1
+        "
+    };
+}
+
+/// Subtracts the eight words at an address from r8..r15 and adds p 2^256 if that borrowed: between
+/// products of numbers below p, the result is in [0, p 2^256). Clobbers rax, rcx, rdx.
+macro_rules! sub_wide {
+    ($a:literal) => {
+        concat!(
+            "sub r8, [",
+            $a,
+            "]\n",
+            "sbb r9, [",
+            $a,
+            " + 8]\n",
+            "sbb r10, [",
+            $a,
+            " + 16]\n",
+            "sbb r11, [",
+            $a,
+            " + 24]\n",
+            "sbb r12, [",
+            $a,
+            " + 32]\n",
+            "sbb r13, [",
+            $a,
+            " + 40]\n",
+            "sbb r14, [",
+            $a,
+            " + 48]\n",
+            "sbb r15, [",
+            $a,
+            " + 56]\n",
+            "sbb rax, rax
+             mov ecx, eax
+             xor edx, edx
+             sub rdx, rcx
+             add r12, rax
+             adc r13, rcx
+             adc r14, 0
+             adc r15, rdx
+            "
+        )
+    };
+}
+
+impl Arith for Adx {
+    #[inline(always)]
+    fn mul(self, a: &Fe, b: &Fe) -> Fe {
+        let (r0, r1, r2, r3);
+        // SAFETY: reads 32 octets at each of two references; the processor has the instructions by
+        // the invariant of `self`.
+        unsafe {
+            asm!(
+                product!("{t}", "{b}"),
+                reduce_p!(),
+                t = inout(reg) a => _,
+                b = in(reg) b,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                out("r8") r0, out("r9") r1, out("r10") r2, out("r11") r3,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                options(pure, readonly, nostack),
+            );
+        }
+        Fe([r0, r1, r2, r3])
+    }
+
+    #[inline(always)]
+    fn sqr(self, a: &Fe) -> Fe {
+        let (r0, r1, r2, r3);
+        // SAFETY: reads 32 octets at a reference; the processor has the instructions by the
+        // invariant of `self`.
+        unsafe {
+            asm!(
+                square!("{t}"),
+                reduce_p!(),
+                t = inout(reg) a => _,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                out("r8") r0, out("r9") r1, out("r10") r2, out("r11") r3,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                options(pure, readonly, nostack),
+            );
+        }
+        Fe([r0, r1, r2, r3])
+    }
+
+    #[inline(always)]
+    fn mul_n(self, a: &Scalar, b: &Scalar) -> Scalar {
+        super::Portable.mul_n(a, b)
+    }
+
+    #[inline(always)]
+    fn add(self, a: &Fe, b: &Fe) -> Fe {
+        let [mut r0, mut r1, mut r2, mut r3] = a.0;
+        // SAFETY: reads 32 octets at a reference.
+        unsafe {
+            asm!(
+                add_p!("{b}"),
+                b = in(reg) b,
+                t = out(reg) _,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                inout("r8") r0, inout("r9") r1, inout("r10") r2, inout("r11") r3,
+                options(pure, readonly, nostack),
+            );
+        }
+        Fe([r0, r1, r2, r3])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: &Fe, b: &Fe) -> Fe {
+        let [mut r0, mut r1, mut r2, mut r3] = a.0;
+        // SAFETY: reads 32 octets at a reference.
+        unsafe {
+            asm!(
+                sub_p!("{b}"),
+                b = in(reg) b,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                inout("r8") r0, inout("r9") r1, inout("r10") r2, inout("r11") r3,
+                options(pure, readonly, nostack),
+            );
+        }
+        Fe([r0, r1, r2, r3])
+    }
+
+    #[inline(always)]
+    fn half(self, a: &Fe) -> Fe {
+        let [mut r0, mut r1, mut r2, mut r3] = a.0;
+        // SAFETY: computes on registers only.
+        unsafe {
+            asm!(
+                half_p!(),
+                out("rax") _, out("rcx") _, out("rdx") _,
+                inout("r8") r0, inout("r9") r1, inout("r10") r2, inout("r11") r3,
+                options(pure, nomem, nostack),
+            );
+        }
+        Fe([r0, r1, r2, r3])
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[Entry], index: u64) -> Entry {
+        let mut r = [0; 8];
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = &mut r;
+        let Range { start, end } = table.as_ptr_range();
+        // SAFETY: reads the table and nothing else: it ends at `end`, which is not reached before
+        // all of its entries of 64 octets were read, and an empty one is not read.
+        unsafe {
+            asm!(
+                "jmp 3f",
+                "2:",
+                "sub {index}, 1",
+                "cmovc {r0}, [{p}]",
+                "cmovc {r1}, [{p} + 8]",
+                "cmovc {r2}, [{p} + 16]",
+                "cmovc {r3}, [{p} + 24]",
+                "cmovc {r4}, [{p} + 32]",
+                "cmovc {r5}, [{p} + 40]",
+                "cmovc {r6}, [{p} + 48]",
+                "cmovc {r7}, [{p} + 56]",
+                "add {p}, 64",
+                "3:",
+                "cmp {p}, {end}",
+                "jne 2b",
+                index = inout(reg) index => _,
+                p = inout(reg) start => _,
+                end = in(reg) end,
+                r0 = inout(reg) *r0, r1 = inout(reg) *r1, r2 = inout(reg) *r2, r3 = inout(reg) *r3,
+                r4 = inout(reg) *r4, r5 = inout(reg) *r5, r6 = inout(reg) *r6, r7 = inout(reg) *r7,
+                options(pure, readonly, nostack),
+            );
+        }
+        Entry(r)
+    }
+
+    /// The formulas of the trait, the last product and square subtracted before they are reduced.
+    #[inline(always)]
+    fn double(self, p: &mut Accumulator) {
+        // SAFETY: reads and writes within the accumulator, whose layout is eleven elements of 32
+        // octets in the order of its fields; the processor has the instructions by the invariant
+        // of `self`.
+        unsafe {
+            asm!(
+                // x: 0, y: 32, z: 64, the scratch from 160 on.
+                square!("rsi + 64"), reduce_p!(), store!("rsi + 160"), // z^2
+                square!("rsi + 32"), reduce_p!(), store!("rsi + 192"), // y^2
+                load!("rsi"), sub_p!("rsi + 160"), store!("rsi + 224"),
+                load!("rsi"), add_p!("rsi + 160"), store!("rsi + 160"),
+                product!("rsi + 224", "rsi + 160"), reduce_p!(), store!("rsi + 160"),
+                product!("rsi", "rsi + 192"), reduce_p!(), store!("rsi + 224"), // t
+                load!("rsi + 160"), half_p!(), add_p!("rsi + 160"), store!("rsi + 160"), // m
+                product!("rsi + 32", "rsi + 64"), reduce_p!(), store!("rsi + 64"), // z'
+                square!("rsi + 160"), reduce_p!(), store!("rsi"),
+                square!("rsi + 192"), store!("rsi + 256"), store_high!("rsi + 288"), // y^4
+                load!("rsi"), sub_p!("rsi + 224"), sub_p!("rsi + 224"), store!("rsi"), // x'
+                load!("rsi + 224"), sub_p!("rsi"), store!("rsi + 224"),
+                product!("rsi + 160", "rsi + 224"), sub_wide!("rsi + 256"), reduce_p!(), store!("rsi + 32"), // y'
+                in("rsi") p,
+                t = out(reg) _,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// The formulas of the trait, the last two products subtracted before they are reduced.
+    #[inline(always)]
+    fn add_addend(self, p: &mut Accumulator) {
+        // SAFETY: as for `double`.
+        unsafe {
+            asm!(
+                // x: 0, y: 32, z: 64, the addend's x: 96, y: 128, the scratch from 160 on.
+                square!("rsi + 64"), reduce_p!(), store!("rsi + 160"), // z^2
+                product!("rsi + 160", "rsi + 64"), reduce_p!(), store!("rsi + 192"), // z^3
+                product!("rsi + 96", "rsi + 160"), reduce_p!(), sub_p!("rsi"), store!("rsi + 160"), // h
+                product!("rsi + 128", "rsi + 192"), reduce_p!(), sub_p!("rsi + 32"), store!("rsi + 192"), // r
+                square!("rsi + 160"), reduce_p!(), store!("rsi + 224"), // h^2
+                product!("rsi + 64", "rsi + 160"), reduce_p!(), store!("rsi + 64"), // z'
+                product!("rsi + 224", "rsi + 160"), reduce_p!(), store!("rsi + 160"), // h^3
+                product!("rsi", "rsi + 224"), reduce_p!(), store!("rsi + 224"), // v
+                square!("rsi + 192"), reduce_p!(), store!("rsi"),
+                product!("rsi + 32", "rsi + 160"), store!("rsi + 256"), store_high!("rsi + 288"),
+                load!("rsi"), sub_p!("rsi + 160"), sub_p!("rsi + 224"), sub_p!("rsi + 224"), store!("rsi"), // x'
+                load!("rsi + 224"), sub_p!("rsi"), store!("rsi + 224"),
+                product!("rsi + 192", "rsi + 224"), sub_wide!("rsi + 256"), reduce_p!(), store!("rsi + 32"), // y'
+                in("rsi") p,
+                t = out(reg) _,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                options(nostack),
+            );
+        }
+    }
+}
