@@ -223,6 +223,22 @@ void tls_hs_put_record_type(struct msghdr *msg, struct tls_hs_control *control, 
 	msg->msg_controllen = sizeof(control->buf);
 }
 
+/* In sendmsg: the type of record that the caller asks for, 0 if it does not. */
+u8 tls_hs_asked_record_type(const struct msghdr *msg)
+{
+	struct msghdr *m = (struct msghdr *)msg;
+	struct cmsghdr *cmsg;
+
+	for_each_cmsghdr(cmsg, m) {
+		if (!CMSG_OK(m, cmsg))
+			break;
+		if (cmsg->cmsg_level == SOL_TLS && cmsg->cmsg_type == TLS_SET_RECORD_TYPE &&
+		    cmsg->cmsg_len >= CMSG_LEN(sizeof(u8)))
+			return *(u8 *)CMSG_DATA(cmsg);
+	}
+	return 0;
+}
+
 /* For recvmsg: room for the type of the record. */
 void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control)
 {

@@ -79,6 +79,7 @@ struct tls_hs_control {
 
 void tls_hs_put_record_type(struct msghdr *msg, struct tls_hs_control *control, u8 type);
 void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control);
+u8 tls_hs_asked_record_type(const struct msghdr *msg);
 u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control);
 int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size);
 void tls_hs_init_rwsem(struct rw_semaphore *sem);

@@ -152,6 +152,13 @@ impl Session {
         })?
     }
 
+    /// The program has sent a record of a type of its own choice, 0 for application data.
+    pub(crate) fn sent(&self, content_type: u8) {
+        if content_type == ALERT {
+            self.closed.store(1, Relaxed);
+        }
+    }
+
     /// Sends close_notify, unless something final was sent already. If the send buffer has no room
     /// the client sees the end of the connection only.
     pub(crate) fn close(&self, socket: &SessionSocket<'_>) {

@@ -350,8 +350,12 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
         if err != 0 {
             return err;
         }
+        let content_type = bindings::tls_hs_asked_record_type(msg);
         let sent = stock(socket, msg, len);
         bindings::up_read(sem);
+        if sent > 0 {
+            this.session().sent(content_type);
+        }
         sent
     }
 }
