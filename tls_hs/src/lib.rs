@@ -35,6 +35,7 @@ mod prf;
 mod record;
 mod secret;
 mod server;
+pub mod session;
 mod ticket;
 mod transcript;
 
