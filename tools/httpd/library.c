@@ -78,6 +78,8 @@ static SSL_CTX *new_context(const struct host *host)
 		if (!options->tickets)
 			SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	}
+	/* Peers that close without close_notify: HTTP says where a page ends. */
+	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	/* RFC 8446, 4.2.7: the server's preference, as in the kernel. */
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"httpd", 5);
@@ -120,7 +122,6 @@ int library_attach(struct conn *conn)
 static int library_error(struct conn *conn, int ret)
 {
 	int saved = errno;
-	unsigned long reason;
 
 	switch (SSL_get_error(conn->library, ret)) {
 	case SSL_ERROR_WANT_READ:
@@ -134,11 +135,9 @@ static int library_error(struct conn *conn, int ret)
 	case SSL_ERROR_SYSCALL:
 		return saved ? -saved : -ECONNRESET;
 	default:
-		reason = ERR_get_error();
-		if (ERR_GET_REASON(reason) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-			return 0;
 		if (options->verbose)
-			fprintf(stderr, "library: %s\n", ERR_reason_error_string(reason));
+			fprintf(stderr, "library: %s\n",
+				ERR_reason_error_string(ERR_get_error()));
 		return -EPROTO;
 	}
 }
@@ -188,7 +187,7 @@ static struct session library_session(struct conn *conn)
 	struct session session = { "-", "-", "-", "-" };
 	SSL *ssl = conn->library;
 
-	if (!SSL_is_init_finished(ssl))
+	if (conn->state == CONN_HANDSHAKE)
 		return session;
 	session.version = SSL_get_version(ssl);
 	session.suite = SSL_get_cipher_name(ssl);
