@@ -45,10 +45,11 @@ use crate::msgs::HandshakeType;
 use crate::record::inbound::{Inbound, MESSAGE_HEADER_LEN};
 use crate::record::{Boundary, ContentType, Traffic, PLAINTEXT_MAX};
 use crate::secret::Secret;
+use crate::transcript::Transcript;
 use crate::{
     Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite, Version, SCRATCH_LEN,
 };
-use hello::Summary;
+use hello::{Params, Summary};
 
 /// Least room to give to [`Server::transmit`].
 pub const MIN_TRANSMIT: usize = 128;
@@ -153,9 +154,12 @@ impl ServerName {
     }
 }
 
-/// What stays in place while states change: secrets, keys, and what the whole handshake counts.
-struct Context {
+/// What stays in place while states change: secrets, so that no copy is left where a state was
+/// moved, and what would make states large.
+struct Context<C: Crypto> {
     inbound: Inbound,
+    transcript: Transcript<C>,
+    params: Params,
     read: Traffic,
     write: Traffic,
     keys: KeySchedule,
@@ -173,13 +177,21 @@ struct Context {
     unread: bool,
 }
 
-impl Context {
-    fn derive(&self, group: NamedGroup) -> Step<'_> {
+impl<C: Crypto> Context<C> {
+    fn derive(&self) -> Step<'_> {
         Step::Derive {
-            group,
+            group: self.params.group,
             private: self.private.bytes(),
             peer: self.peer.bytes(),
         }
+    }
+
+    /// Takes the driver's answer to [`Step::MakeShare`].
+    fn set_share(&mut self, private: &[u8; 32], public: &[u8]) -> Result<(), Error> {
+        let params = &mut self.params;
+        params.share = Share::new(params.group, public).ok_or(Reason::CryptoFailed)?;
+        *self.private.bytes_mut() = *private;
+        Ok(())
     }
 
     fn wipe_secrets(&mut self) {
@@ -189,46 +201,49 @@ impl Context {
     }
 }
 
-enum State<C: Crypto> {
+enum State {
     /// An error occurred, or a transition is under way.
     Failed,
     /// Waits for the first ClientHello.
     Start,
     /// Sends a HelloRetryRequest.
-    SendRetry(tls13::SendRetry<C>),
+    SendRetry(tls13::SendRetry),
     /// Waits for the second ClientHello.
-    Retry(tls13::Retry<C>),
+    Retry(tls13::Retry),
     /// Has a ClientHello and waits for the server's share.
-    RecvdCh(tls13::RecvdCh<C>),
+    RecvdCh(tls13::RecvdCh),
     /// Waits for the shared secret.
-    Negotiated(tls13::Negotiated<C>),
+    Negotiated(tls13::Negotiated),
     /// Waits for the signature of CertificateVerify.
-    WaitSignature(tls13::WaitSignature<C>),
+    WaitSignature(tls13::WaitSignature),
     /// Sends ServerHello..Finished.
-    SendFlight(tls13::SendFlight<C>),
+    SendFlight(tls13::SendFlight),
     /// Waits for the client's Finished.
-    WaitFinished(tls13::WaitFinished<C>),
+    WaitFinished(tls13::WaitFinished),
     /// Sends a NewSessionTicket.
     SendTicket(tls13::SendTicket),
     /// Has a ClientHello and waits for the server's share.
-    Tls12RecvdCh(tls12::RecvdCh<C>),
+    Tls12RecvdCh(tls12::RecvdCh),
     /// Waits for the signature of ServerKeyExchange.
-    Tls12WaitSignature(tls12::WaitSignature<C>),
+    Tls12WaitSignature(tls12::WaitSignature),
     /// Sends ServerHello..ServerHelloDone.
-    Tls12SendFlight(tls12::SendFlight<C>),
+    Tls12SendFlight(tls12::SendFlight),
     /// Waits for ClientKeyExchange.
-    Tls12WaitKeyExchange(tls12::WaitKeyExchange<C>),
+    Tls12WaitKeyExchange(tls12::WaitKeyExchange),
     /// Waits for the shared secret.
-    Tls12Derive(tls12::Derive<C>),
+    Tls12Derive(tls12::Derive),
     /// Waits for change_cipher_spec.
-    Tls12WaitChangeCipherSpec(tls12::WaitChangeCipherSpec<C>),
+    Tls12WaitChangeCipherSpec(tls12::WaitChangeCipherSpec),
     /// Waits for the client's Finished.
-    Tls12WaitFinished(tls12::WaitFinished<C>),
+    Tls12WaitFinished(tls12::WaitFinished),
     /// Sends NewSessionTicket, change_cipher_spec and Finished.
-    Tls12SendFinished(tls12::SendFinished<C>),
+    Tls12SendFinished(tls12::SendFinished),
     /// The handshake is complete.
     Connected(Summary),
 }
+
+/// Where a transition leads.
+type Next = Result<State, Error>;
 
 /// What a state waits for.
 enum Expected {
@@ -247,11 +262,7 @@ enum Event<'a> {
 }
 
 /// The first ClientHello, with its header: which version it leads to.
-fn start<E: Environment>(
-    cx: &mut Context,
-    env: &mut E,
-    message: &[u8],
-) -> Result<State<E::Crypto>, Error> {
+fn start<E: Environment>(cx: &mut Context<E::Crypto>, env: &mut E, message: &[u8]) -> Next {
     let hello = ClientHello::parse(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]))?;
     let config = env.config();
     let version = negotiate::version(&hello, &config)?;
@@ -271,7 +282,7 @@ fn start<E: Environment>(
 
 /// Selects the identity, and what it decides.
 fn identify<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     version: Version,
@@ -285,11 +296,11 @@ fn identify<E: Environment>(
 
 /// The second ClientHello, with its header.
 fn start_again<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
-    retry: tls13::Retry<E::Crypto>,
+    retry: tls13::Retry,
     message: &[u8],
-) -> Result<State<E::Crypto>, Error> {
+) -> Next {
     let hello = ClientHello::parse(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]))?;
     let config = env.config();
     if negotiate::version(&hello, &config)? != Version::Tls13 {
@@ -315,8 +326,8 @@ fn shared_secret(shared: Option<&[u8]>) -> Result<&[u8], Error> {
 ///
 /// Inline and at most [`Server::SIZE_MAX`] bytes, for whatever running hashes `C` has.
 pub struct Server<C: Crypto> {
-    state: State<C>,
-    context: Context,
+    state: State,
+    context: Context<C>,
 }
 
 impl<C: Crypto> Default for Server<C> {
@@ -338,6 +349,8 @@ impl<C: Crypto> Server<C> {
             state: State::Start,
             context: Context {
                 inbound: Inbound::new(),
+                transcript: Transcript::Empty,
+                params: Params::NONE,
                 read: Traffic::plain(),
                 write: Traffic::plain(),
                 keys: KeySchedule::new(),
@@ -364,37 +377,38 @@ impl<C: Crypto> Server<C> {
         use HandshakeType as M;
         use State as S;
         let cx = &mut self.context;
-        self.state = match (core::mem::replace(&mut self.state, S::Failed), event) {
-            (S::Start, Ev::Message(M::ClientHello, m)) => start(cx, env, m)?,
+        let next = match (core::mem::replace(&mut self.state, S::Failed), event) {
+            (S::Start, Ev::Message(M::ClientHello, m)) => start(cx, env, m),
             (S::SendRetry(s), Ev::Sent) => s.sent(),
-            (S::Retry(s), Ev::Message(M::ClientHello, m)) => start_again(cx, env, s, m)?,
+            (S::Retry(s), Ev::Message(M::ClientHello, m)) => start_again(cx, env, s, m),
 
-            (S::RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q)?,
-            (S::Negotiated(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
-            (S::WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, env, sig)?,
+            (S::RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q),
+            (S::Negotiated(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z),
+            (S::WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, env, sig),
             (S::SendFlight(s), Ev::Sent) => s.sent(cx, env),
-            (S::WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m)?,
+            (S::WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m),
             (S::SendTicket(s), Ev::Sent) => s.sent(cx, env),
 
-            (S::Tls12RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q)?,
-            (S::Tls12WaitSignature(s), Ev::Signature(sig)) => s.signature(env, sig)?,
+            (S::Tls12RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q),
+            (S::Tls12WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, env, sig),
             (S::Tls12SendFlight(s), Ev::Sent) => s.sent(),
             (S::Tls12WaitKeyExchange(s), Ev::Message(M::ClientKeyExchange, m)) => {
-                s.key_exchange(cx, m)?
+                s.key_exchange(cx, m)
             }
-            (S::Tls12Derive(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z)?,
+            (S::Tls12Derive(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z),
             (S::Tls12WaitChangeCipherSpec(s), Ev::ChangeCipherSpec(boundary)) => {
                 s.change_cipher_spec(cx, boundary)
             }
-            (S::Tls12WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m)?,
+            (S::Tls12WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m),
             (S::Tls12SendFinished(s), Ev::Sent) => s.sent(cx),
 
-            (_, Ev::Message(..)) => return Err(Reason::UnexpectedMessage.into()),
-            (_, Ev::ChangeCipherSpec(_)) => return Err(Reason::UnexpectedRecord.into()),
+            (_, Ev::Message(..)) => Err(Reason::UnexpectedMessage.into()),
+            (_, Ev::ChangeCipherSpec(_)) => Err(Reason::UnexpectedRecord.into()),
             (_, Ev::Share(..) | Ev::SharedSecret(_) | Ev::Signature(_) | Ev::Sent) => {
-                return Err(Reason::OutOfOrder.into())
+                Err(Reason::OutOfOrder.into())
             }
         };
+        self.state = next?;
         Ok(())
     }
 
@@ -423,10 +437,10 @@ impl<C: Crypto> Server<C> {
             | S::Tls12WaitFinished(_) => Step::Receive,
             S::SendRetry(_) | S::SendFlight(_) | S::SendTicket(_) => Step::Transmit,
             S::Tls12SendFlight(_) | S::Tls12SendFinished(_) => Step::Transmit,
-            S::RecvdCh(s) => Step::MakeShare { group: s.group() },
-            S::Tls12RecvdCh(s) => Step::MakeShare { group: s.group() },
-            S::Negotiated(s) => cx.derive(s.group()),
-            S::Tls12Derive(s) => cx.derive(s.group()),
+            S::RecvdCh(_) | S::Tls12RecvdCh(_) => Step::MakeShare {
+                group: cx.params.group,
+            },
+            S::Negotiated(_) | S::Tls12Derive(_) => cx.derive(),
             S::WaitSignature(s) => Step::Sign { digest: s.digest() },
             S::Tls12WaitSignature(s) => Step::Sign { digest: s.digest() },
             S::Connected(_) => Step::Established,
@@ -551,13 +565,14 @@ impl<C: Crypto> Server<C> {
         let State::Connected(summary) = &self.state else {
             return None;
         };
+        let params = &self.context.params;
         Some(Established {
             version: summary.version,
-            suite: summary.suite,
-            group: summary.group,
+            suite: params.suite,
+            group: params.group,
             resumed: summary.resumed,
             extended_master_secret: summary.extended_master_secret,
-            alpn: summary.alpn,
+            alpn: params.replies.alpn,
             fragment_max: self.context.fragment_max,
             client: &self.context.read,
             server: &self.context.write,

@@ -33,6 +33,8 @@ impl Digest {
 
 /// The running hash of all handshake messages, in the algorithm of the cipher suite.
 pub enum Transcript<C: Crypto> {
+    /// Not begun: takes nothing and has no hash.
+    Empty,
     /// For suites with SHA-256.
     Sha256(C::Sha256),
     /// For suites with SHA-384.
@@ -51,6 +53,7 @@ impl<C: Crypto> Transcript<C> {
     /// Transcript-Hash of the messages so far.
     pub fn hash(&self) -> Digest {
         match self {
+            Transcript::Empty => Digest::new(&[]),
             Transcript::Sha256(hash) => Digest::new(&hash.clone().finish()),
             Transcript::Sha384(hash) => Digest::new(&hash.clone().finish()),
         }
@@ -65,6 +68,7 @@ impl<C: Crypto> Transcript<C> {
 impl<C: Crypto> Sink for Transcript<C> {
     fn put(&mut self, bytes: &[u8]) {
         match self {
+            Transcript::Empty => {}
             Transcript::Sha256(hash) => hash.update(bytes),
             Transcript::Sha384(hash) => hash.update(bytes),
         }

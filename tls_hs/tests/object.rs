@@ -71,6 +71,34 @@ fn objects_need_no_panic() {
     }
 }
 
+/// The engine runs on kernel stacks: no function may take more than what the kernel's C code is
+/// warned of (CONFIG_FRAME_WARN).
+#[test]
+fn frames_fit_kernel_stacks() {
+    const FRAME_WARN: u64 = 2048;
+    let folder = objects("frames");
+    let mut frames = 0;
+    for object in ["tls_hs.o", "instance.o"] {
+        let listing = run(Command::new("objdump").arg("-d").arg(folder.join(object)));
+        let mut function = "";
+        for line in listing.lines() {
+            if line.ends_with(">:") {
+                function = line;
+            }
+            let Some((_, size)) = line.split_once("sub    $0x") else {
+                continue;
+            };
+            let Some(size) = size.strip_suffix(",%rsp") else {
+                continue;
+            };
+            let size = u64::from_str_radix(size, 16).unwrap();
+            assert!(size <= FRAME_WARN, "{function} takes {size} bytes of stack");
+            frames += 1;
+        }
+    }
+    assert!(frames > 10, "no frames found");
+}
+
 /// The drop of a secret must reach the function that wipes, and that one must store.
 #[test]
 fn wipe_is_kept() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Values that states of both versions carry.
 
-use super::negotiate;
+use super::{negotiate, Share};
 use crate::codec::{copy, Reader};
-use crate::msgs::server::Answers;
+use crate::msgs::server::{Answers, Tls12Answers};
 use crate::record::PLAINTEXT_MAX;
 use crate::{Environment, NamedGroup, Suite, Version};
 
@@ -14,11 +14,6 @@ pub struct SessionId {
 }
 
 impl SessionId {
-    pub const EMPTY: SessionId = SessionId {
-        bytes: [0; 32],
-        len: 0,
-    };
-
     pub fn new(id: &[u8]) -> Self {
         let mut bytes = [0; 32];
         let len = copy(id, &mut bytes) as u8;
@@ -50,7 +45,7 @@ pub struct Replies {
 impl Replies {
     /// The name of the application protocol.
     pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
-        protocol(env, self.alpn)
+        negotiate::names(env.alpn_protocols()).nth(self.alpn?.into())
     }
 
     /// In the form that goes out. The server's own limit on records is the protocol's.
@@ -93,24 +88,64 @@ impl Signature {
     }
 }
 
-/// What a complete handshake has settled.
+/// What has been negotiated. Stays in place while states change; filled in by the transition out
+/// of the ClientHello.
+pub struct Params {
+    pub suite: Suite,
+    pub group: NamedGroup,
+    /// To be echoed. In TLS 1.2 empty but in an abbreviated handshake: sessions are not kept.
+    pub session_id: SessionId,
+    pub client_random: [u8; 32],
+    /// The server's.
+    pub random: [u8; 32],
+    /// The server's.
+    pub share: Share,
+    pub replies: Replies,
+    /// TLS 1.3: position of the PSK among those offered.
+    pub psk: Option<u16>,
+    /// TLS 1.3: tickets to send.
+    pub tickets: u8,
+    /// TLS 1.2: answers that only it has.
+    pub tls12: Tls12Answers,
+    /// TLS 1.2: when the session ends, if it is one that is resumed.
+    pub expiry: Option<u64>,
+}
+
+impl Params {
+    /// Before anything is negotiated.
+    pub const NONE: Params = Params {
+        suite: Suite::Aes128GcmSha256,
+        group: NamedGroup::Secp256r1,
+        session_id: SessionId {
+            bytes: [0; 32],
+            len: 0,
+        },
+        client_random: [0; 32],
+        random: [0; 32],
+        share: Share::EMPTY,
+        replies: Replies {
+            server_name: false,
+            alpn: None,
+            record_size_limit: false,
+            status_request: false,
+        },
+        psk: None,
+        tickets: 0,
+        tls12: Tls12Answers {
+            renegotiation_info: false,
+            extended_master_secret: false,
+            point_formats: false,
+            session_ticket: false,
+            status_request: false,
+        },
+        expiry: None,
+    };
+}
+
+/// What is said of a complete handshake beside its [`Params`].
 #[derive(Clone, Copy)]
 pub struct Summary {
     pub version: Version,
-    pub suite: Suite,
-    pub group: NamedGroup,
     pub resumed: bool,
     pub extended_master_secret: bool,
-    pub alpn: Option<u8>,
-}
-
-impl Summary {
-    /// The name of the application protocol.
-    pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
-        protocol(env, self.alpn)
-    }
-}
-
-fn protocol<E: Environment>(env: &E, position: Option<u8>) -> Option<&[u8]> {
-    negotiate::names(env.alpn_protocols()).nth(position?.into())
 }

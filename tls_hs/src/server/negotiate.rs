@@ -209,7 +209,7 @@ pub fn resumes_with_dhe(hello: &ClientHello<'_>) -> bool {
 
 /// Settles what both versions have in common. The identity has been selected.
 pub fn replies<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     version: Version,

@@ -202,9 +202,9 @@ impl<C: Crypto> Server<C> {
     }
 }
 
-impl Context {
+impl<C: Crypto> Context<C> {
     /// What a record of TLS 1.3 holds, under the handshake keys; `None` if it is to be skipped.
-    fn opened_tls13<'a, C: Crypto>(
+    fn opened_tls13<'a>(
         &mut self,
         crypto: &mut C,
         header: &Header,

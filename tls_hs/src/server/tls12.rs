@@ -3,9 +3,9 @@
 //! abbreviated handshake of a ticket, RFC 5077.
 
 use super::flight::{Cursor, Flight};
-use super::hello::{Replies, SessionId, Signature, Summary};
-use super::{negotiate, Context, Share, State};
-use crate::codec::{Encode, Reader, Sink};
+use super::hello::{Params, Replies, SessionId, Signature, Summary};
+use super::{negotiate, Context, Next, Share, State};
+use crate::codec::{Encode, Reader, Sink, Window};
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::server as msgs;
 use crate::prf::{self, MasterSeed, VERIFY_DATA_LEN};
@@ -19,105 +19,77 @@ use crate::{Crypto, Environment, Error, Hash, NamedGroup, Reason, Suite, Version
 /// RFC 8446 section 4.1.3: the end of the Random of a server that could do better.
 const DOWNGRADE: [u8; 8] = *b"DOWNGRD\x01";
 
-/// What has been negotiated, and the transcript.
-struct Hello<C: Crypto> {
-    transcript: Transcript<C>,
-    params: Params,
-}
-
-struct Params {
-    suite: Suite,
-    group: NamedGroup,
-    /// Empty but in an abbreviated handshake: sessions are not kept.
-    session_id: SessionId,
-    client_random: [u8; 32],
-    random: [u8; 32],
-    replies: Replies,
-    tls12: msgs::Tls12Answers,
-    /// When the session ends, if it is one that is resumed.
-    expiry: Option<u64>,
-}
-
 impl Params {
-    fn server_hello<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
+    fn tls12_server_hello<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
         let answers = self.replies.answers(env, Version::Tls12);
         let id = self.session_id.bytes();
         msgs::tls12_server_hello(&self.random, id, self.suite, answers, self.tls12)
     }
 
-    fn summary(&self) -> Summary {
+    fn tls12_summary(&self) -> Summary {
         Summary {
             version: Version::Tls12,
-            suite: self.suite,
-            group: self.group,
             resumed: self.expiry.is_some(),
             extended_master_secret: self.tls12.extended_master_secret,
-            alpn: self.replies.alpn,
         }
     }
 }
 
 /// The ClientHello, parsed and with its header.
+#[inline(never)]
 pub fn start<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     message: &[u8],
     (suite, group): (Suite, NamedGroup),
     replies: Replies,
-) -> Result<State<E::Crypto>, Error> {
-    let config = env.config();
+) -> Next {
     let scope = Scope::new(env, hello.server_name, replies.protocol(env));
     let resumed = resume(cx, env, hello, &scope)?;
     cx.unread = false;
 
-    let mut random = [0; 32];
-    env.crypto().random(&mut random);
-    if let Some(tail) = random
-        .last_chunk_mut()
-        .filter(|_| config.allows_version(Version::Tls13))
-    {
-        *tail = DOWNGRADE;
+    let params = &mut cx.params;
+    params.suite = suite;
+    params.group = group;
+    params.client_random = *hello.random;
+    params.replies = replies;
+    env.crypto().random(&mut params.random);
+    if env.config().allows_version(Version::Tls13) {
+        if let Some(tail) = params.random.last_chunk_mut() {
+            *tail = DOWNGRADE;
+        }
     }
     let renew = resumed.is_none()
         || hello
             .session_ticket
             .is_some_and(|ticket| !ticket::is_current(env, ticket));
-    let mut params = Params {
-        suite,
-        group,
-        session_id: SessionId::EMPTY,
-        client_random: *hello.random,
-        random,
-        replies,
-        tls12: msgs::Tls12Answers {
-            renegotiation_info: negotiate::secure_renegotiation(hello),
-            extended_master_secret: hello.extended_master_secret,
-            point_formats: hello.point_formats.is_some(),
-            session_ticket: hello.session_ticket.is_some() && renew && ticket::available(env),
-            status_request: replies.status_request && resumed.is_none(),
-        },
-        expiry: None,
+    params.tls12 = msgs::Tls12Answers {
+        renegotiation_info: negotiate::secure_renegotiation(hello),
+        extended_master_secret: hello.extended_master_secret,
+        point_formats: hello.point_formats.is_some(),
+        session_ticket: hello.session_ticket.is_some() && renew && ticket::available(env),
+        status_request: replies.status_request && resumed.is_none(),
     };
     let Some(session) = resumed else {
-        let mut transcript = Transcript::new(suite.hash());
-        transcript.put(message);
-        return Ok(State::Tls12RecvdCh(RecvdCh(Hello { transcript, params })));
+        cx.transcript = Transcript::new(suite.hash());
+        cx.transcript.put(message);
+        return Ok(State::Tls12RecvdCh(RecvdCh(())));
     };
     params.suite = session.suite;
     params.group = session.group;
     params.session_id = SessionId::new(hello.session_id);
     params.expiry = Some(session.expiry);
-    let mut transcript = Transcript::new(session.suite.hash());
-    transcript.put(message);
-    prepare_keys(cx, env, &params);
-    params.server_hello(env).encode(&mut transcript);
-    Ok(SendFinished::enter(cx, env, Hello { transcript, params }))
+    cx.transcript = Transcript::new(session.suite.hash());
+    cx.transcript.put(message);
+    prepare_keys(cx, env);
+    cx.params.tls12_server_hello(env).encode(&mut cx.transcript);
+    SendFinished::enter(cx, env)
 }
 
 /// The session of the client's ticket, if it can go on. Its master secret is then in place.
 fn resume<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     scope: &Scope,
@@ -144,16 +116,20 @@ fn resume<E: Environment>(
     }
 }
 
-fn prepare_keys<E: Environment>(cx: &mut Context, env: &mut E, params: &Params) {
+fn prepare_keys<E: Environment>(cx: &mut Context<E::Crypto>, env: &mut E) {
+    let Context {
+        keys,
+        read,
+        write,
+        params,
+        ..
+    } = cx;
     let Params {
         suite,
         client_random,
         random,
         ..
     } = params;
-    let Context {
-        keys, read, write, ..
-    } = cx;
     prf::prepare_keys(
         env.crypto(),
         *suite,
@@ -166,97 +142,93 @@ fn prepare_keys<E: Environment>(cx: &mut Context, env: &mut E, params: &Params) 
 }
 
 /// Has a ClientHello that is not resumed.
-pub struct RecvdCh<C: Crypto>(Hello<C>);
+pub struct RecvdCh(());
 
-impl<C: Crypto> RecvdCh<C> {
-    pub fn group(&self) -> NamedGroup {
-        self.0.params.group
-    }
-
-    pub fn share(
-        self,
-        cx: &mut Context,
-        private: &[u8; 32],
-        public: &[u8],
-    ) -> Result<State<C>, Error> {
-        let RecvdCh(hello) = self;
-        let params = &hello.params;
-        let share = Share::new(params.group, public).ok_or(Reason::CryptoFailed)?;
-        *cx.private.bytes_mut() = *private;
-        // RFC 8422 section 5.4.
-        let mut signed = Transcript::<C>::Sha256(C::Sha256::new());
-        let randoms = (&params.client_random[..], &params.random[..]);
-        (randoms, msgs::ecdh_params(params.group, share.bytes())).encode(&mut signed);
-        let mut digest = [0; 32];
-        crate::codec::copy(signed.hash().bytes(), &mut digest);
-        Ok(State::Tls12WaitSignature(WaitSignature {
-            hello,
+impl RecvdCh {
+    #[inline(never)]
+    pub fn share<C: Crypto>(self, cx: &mut Context<C>, private: &[u8; 32], public: &[u8]) -> Next {
+        cx.set_share(private, public)?;
+        let Params {
+            client_random,
+            random,
+            group,
             share,
-            digest,
+            ..
+        } = &cx.params;
+        // RFC 8422 section 5.4.
+        let mut hash = C::Sha256::new();
+        hash.update(client_random);
+        hash.update(random);
+        let mut params = [0; ECDH_PARAMS_MAX];
+        let mut window = Window::new(0, &mut params);
+        msgs::ecdh_params(*group, share.bytes()).encode(&mut window);
+        let len = window.filled();
+        hash.update(params.get(..len).unwrap_or(&params));
+        Ok(State::Tls12WaitSignature(WaitSignature {
+            digest: hash.finish(),
         }))
     }
 }
 
+/// Longest ServerECDHParams: curve type, group, length, uncompressed point.
+const ECDH_PARAMS_MAX: usize = 1 + 2 + 1 + 65;
+
 /// Waits for the signature of ServerKeyExchange.
-pub struct WaitSignature<C: Crypto> {
-    hello: Hello<C>,
-    share: Share,
+pub struct WaitSignature {
     digest: [u8; 32],
 }
 
-impl<C: Crypto> WaitSignature<C> {
+impl WaitSignature {
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    pub fn signature<E: Environment<Crypto = C>>(
+    #[inline(never)]
+    pub fn signature<E: Environment>(
         self,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         signature: &[u8],
-    ) -> Result<State<C>, Error> {
-        let WaitSignature { hello, share, .. } = self;
-        let Hello {
-            mut transcript,
-            params,
-        } = hello;
+    ) -> Next {
         let signature = Signature::new(signature).ok_or(Reason::CryptoFailed)?;
         let messages = ServerFlight {
-            params,
-            share,
-            signature,
+            params: &cx.params,
+            signature: &signature,
         };
-        messages.plain(env).encode(&mut transcript);
+        messages.plain(env).encode(&mut cx.transcript);
         Ok(State::Tls12SendFlight(SendFlight {
-            transcript,
-            messages,
+            signature,
             cursor: Cursor::new(),
         }))
     }
 }
 
 /// Sends ServerHello..ServerHelloDone.
-pub struct SendFlight<C: Crypto> {
-    transcript: Transcript<C>,
-    messages: ServerFlight,
+pub struct SendFlight {
+    signature: Signature,
     cursor: Cursor,
 }
 
-struct ServerFlight {
-    params: Params,
-    share: Share,
-    signature: Signature,
+struct ServerFlight<'a> {
+    params: &'a Params,
+    signature: &'a Signature,
 }
 
-impl Flight for ServerFlight {
+impl Flight for ServerFlight<'_> {
     const NEW_KEYS: bool = false;
 
     fn plain<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
-        let Params { group, replies, .. } = &self.params;
+        let Params {
+            group,
+            share,
+            replies,
+            ..
+        } = self.params;
         (
-            self.params.server_hello(env),
+            self.params.tls12_server_hello(env),
             msgs::tls12_certificate(env.certificate_chain()),
             replies.ocsp(env).map(msgs::certificate_status),
-            msgs::server_key_exchange(*group, self.share.bytes(), self.signature.bytes()),
+            msgs::server_key_exchange(*group, share.bytes(), self.signature.bytes()),
             msgs::server_hello_done(),
         )
     }
@@ -270,62 +242,53 @@ impl Flight for ServerFlight {
     }
 }
 
-impl<C: Crypto> SendFlight<C> {
-    pub fn transmit<E: Environment<Crypto = C>>(
+impl SendFlight {
+    pub fn transmit<E: Environment>(
         &mut self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         out: &mut [u8],
     ) -> Result<(usize, bool), Error> {
+        let messages = ServerFlight {
+            params: &cx.params,
+            signature: &self.signature,
+        };
         self.cursor
-            .transmit(&self.messages, &mut cx.write, cx.fragment_max, env, out)
+            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
     }
 
-    pub fn sent(self) -> State<C> {
-        let SendFlight {
-            transcript,
-            messages,
-            ..
-        } = self;
-        let hello = Hello {
-            transcript,
-            params: messages.params,
-        };
-        State::Tls12WaitKeyExchange(WaitKeyExchange(hello))
+    pub fn sent(self) -> Next {
+        Ok(State::Tls12WaitKeyExchange(WaitKeyExchange(())))
     }
 }
 
 /// Waits for ClientKeyExchange.
-pub struct WaitKeyExchange<C: Crypto>(Hello<C>);
+pub struct WaitKeyExchange(());
 
-impl<C: Crypto> WaitKeyExchange<C> {
+impl WaitKeyExchange {
     /// RFC 8422 section 5.7: the client's public key behind a uint8 length.
-    pub fn key_exchange(self, cx: &mut Context, message: &[u8]) -> Result<State<C>, Error> {
-        let WaitKeyExchange(mut hello) = self;
+    #[inline(never)]
+    pub fn key_exchange<C: Crypto>(self, cx: &mut Context<C>, message: &[u8]) -> Next {
         let mut body = Reader::new(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]));
         let share = body.vec8(1)?;
         body.finish()?;
-        cx.peer = Share::new(hello.params.group, share).ok_or(Reason::BadKeyShare)?;
-        hello.transcript.put(message);
-        Ok(State::Tls12Derive(Derive(hello)))
+        cx.peer = Share::new(cx.params.group, share).ok_or(Reason::BadKeyShare)?;
+        cx.transcript.put(message);
+        Ok(State::Tls12Derive(Derive(())))
     }
 }
 
 /// Has both shares.
-pub struct Derive<C: Crypto>(Hello<C>);
+pub struct Derive(());
 
-impl<C: Crypto> Derive<C> {
-    pub fn group(&self) -> NamedGroup {
-        self.0.params.group
-    }
-
-    pub fn shared_secret<E: Environment<Crypto = C>>(
+impl Derive {
+    #[inline(never)]
+    pub fn shared_secret<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         shared: Option<&[u8]>,
-    ) -> Result<State<C>, Error> {
-        let Derive(hello) = self;
+    ) -> Next {
         cx.private.wipe();
         let premaster = super::shared_secret(shared)?;
         let Params {
@@ -334,8 +297,8 @@ impl<C: Crypto> Derive<C> {
             random,
             tls12,
             ..
-        } = &hello.params;
-        let session_hash = hello.transcript.hash();
+        } = &cx.params;
+        let session_hash = cx.transcript.hash();
         let seed = match tls12.extended_master_secret {
             true => MasterSeed::SessionHash(&session_hash),
             false => MasterSeed::Randoms(client_random, random),
@@ -347,36 +310,34 @@ impl<C: Crypto> Derive<C> {
             seed,
             cx.keys.master(),
         );
-        prepare_keys(cx, env, &hello.params);
-        Ok(State::Tls12WaitChangeCipherSpec(WaitChangeCipherSpec(
-            WaitFinished(hello),
-        )))
+        prepare_keys(cx, env);
+        Ok(State::Tls12WaitChangeCipherSpec(WaitChangeCipherSpec(())))
     }
 }
 
 /// Waits for the client's change_cipher_spec, in the full and in the abbreviated handshake.
-pub struct WaitChangeCipherSpec<C: Crypto>(WaitFinished<C>);
+pub struct WaitChangeCipherSpec(());
 
-impl<C: Crypto> WaitChangeCipherSpec<C> {
-    pub fn change_cipher_spec(self, cx: &mut Context, boundary: Boundary) -> State<C> {
+impl WaitChangeCipherSpec {
+    pub fn change_cipher_spec<C: Crypto>(self, cx: &mut Context<C>, boundary: Boundary) -> Next {
         cx.read.activate_read(boundary);
-        State::Tls12WaitFinished(self.0)
+        Ok(State::Tls12WaitFinished(WaitFinished(())))
     }
 }
 
 /// Waits for the client's Finished.
-pub struct WaitFinished<C: Crypto>(Hello<C>);
+pub struct WaitFinished(());
 
-impl<C: Crypto> WaitFinished<C> {
-    pub fn finished<E: Environment<Crypto = C>>(
+impl WaitFinished {
+    #[inline(never)]
+    pub fn finished<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         message: &[u8],
-    ) -> Result<State<C>, Error> {
-        let WaitFinished(mut hello) = self;
+    ) -> Next {
         let mut expected = [0; VERIFY_DATA_LEN];
-        let (hash, messages) = (hello.params.suite.hash(), hello.transcript.hash());
+        let (hash, messages) = (cx.params.suite.hash(), cx.transcript.hash());
         let (crypto, label) = (env.crypto(), b"client finished");
         prf::verify_data(
             crypto,
@@ -393,46 +354,47 @@ impl<C: Crypto> WaitFinished<C> {
         if !equal(body, &expected) {
             return Err(Reason::BadFinished.into());
         }
-        if hello.params.expiry.is_some() {
+        if cx.params.expiry.is_some() {
             cx.wipe_secrets();
-            return Ok(State::Connected(hello.params.summary()));
+            return Ok(State::Connected(cx.params.tls12_summary()));
         }
-        hello.transcript.put(message);
-        Ok(SendFinished::enter(cx, env, hello))
+        cx.transcript.put(message);
+        SendFinished::enter(cx, env)
     }
 }
 
 /// Sends NewSessionTicket, change_cipher_spec and Finished, behind the ServerHello if the session is
 /// resumed.
-pub struct SendFinished<C: Crypto> {
-    transcript: Transcript<C>,
-    messages: LastFlight,
-    cursor: Cursor,
-}
-
-struct LastFlight {
-    params: Params,
+pub struct SendFinished {
     lifetime: u32,
     ticket: Option<Ticket>,
     verify_data: [u8; VERIFY_DATA_LEN],
+    cursor: Cursor,
 }
 
-impl LastFlight {
+struct LastFlight<'a> {
+    params: &'a Params,
+    lifetime: u32,
+    ticket: Option<&'a Ticket>,
+    verify_data: &'a [u8],
+}
+
+impl LastFlight<'_> {
     /// RFC 5077 section 3.3: sent if it was announced; empty if there is no ticket after all.
     fn new_session_ticket(&self) -> Option<impl Encode + '_> {
-        let ticket = self.ticket.as_ref().map_or(&[][..], |ticket| &ticket.0);
+        let ticket = self.ticket.map_or(&[][..], |ticket| &ticket.0);
         let announced = self.params.tls12.session_ticket;
         announced.then(|| msgs::tls12_new_session_ticket(self.lifetime, ticket))
     }
 }
 
-impl Flight for LastFlight {
+impl Flight for LastFlight<'_> {
     const NEW_KEYS: bool = true;
 
     fn plain<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
         let resumed = self.params.expiry.is_some();
         (
-            resumed.then(|| self.params.server_hello(env)),
+            resumed.then(|| self.params.tls12_server_hello(env)),
             self.new_session_ticket(),
         )
     }
@@ -442,21 +404,14 @@ impl Flight for LastFlight {
     }
 
     fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        msgs::finished(&self.verify_data)
+        msgs::finished(self.verify_data)
     }
 }
 
-impl<C: Crypto> SendFinished<C> {
+impl SendFinished {
     /// The transcript reaches up to the client's Finished, or the ServerHello of a resumed session.
-    fn enter<E: Environment<Crypto = C>>(
-        cx: &mut Context,
-        env: &mut E,
-        hello: Hello<C>,
-    ) -> State<C> {
-        let Hello {
-            mut transcript,
-            params,
-        } = hello;
+    fn enter<E: Environment>(cx: &mut Context<E::Crypto>, env: &mut E) -> Next {
+        let params = &cx.params;
         let now = env.now();
         let lifetime = u64::from(env.config().ticket_lifetime.min(LIFETIME_MAX));
         // Tickets of a resumed session end with it.
@@ -468,62 +423,56 @@ impl<C: Crypto> SendFinished<C> {
             extended_master_secret: params.tls12.extended_master_secret,
             expiry,
         };
-        let protocol = params.replies.protocol(env);
-        let scope = Scope::new(env, cx.server_name.get(), protocol);
+        let scope = Scope::new(env, cx.server_name.get(), params.replies.protocol(env));
         let master = cx.keys.master();
         let announced = params.tls12.session_ticket;
         let ticket = announced
             .then(|| ticket::seal(env, &scope, &session, master.bytes()))
             .flatten();
         let lifetime = expiry.saturating_sub(now) as u32;
-        let verify_data = [0; VERIFY_DATA_LEN];
-        let mut messages = LastFlight {
+        let flight = LastFlight {
             params,
+            lifetime,
+            ticket: ticket.as_ref(),
+            verify_data: &[],
+        };
+        flight.new_session_ticket().encode(&mut cx.transcript);
+
+        let mut verify_data = [0; VERIFY_DATA_LEN];
+        let (hash, messages) = (params.suite.hash(), cx.transcript.hash());
+        let (crypto, label) = (env.crypto(), b"server finished");
+        prf::verify_data(crypto, hash, master, label, &messages, &mut verify_data);
+        msgs::finished(&verify_data).encode(&mut cx.transcript);
+        let cursor = Cursor::new();
+        Ok(State::Tls12SendFinished(SendFinished {
             lifetime,
             ticket,
             verify_data,
-        };
-        messages.new_session_ticket().encode(&mut transcript);
-        let (hash, so_far) = (messages.params.suite.hash(), transcript.hash());
-        let (crypto, label) = (env.crypto(), b"server finished");
-        prf::verify_data(
-            crypto,
-            hash,
-            master,
-            label,
-            &so_far,
-            &mut messages.verify_data,
-        );
-        msgs::finished(&messages.verify_data).encode(&mut transcript);
-        State::Tls12SendFinished(SendFinished {
-            transcript,
-            messages,
-            cursor: Cursor::new(),
-        })
+            cursor,
+        }))
     }
 
-    pub fn transmit<E: Environment<Crypto = C>>(
+    pub fn transmit<E: Environment>(
         &mut self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         out: &mut [u8],
     ) -> Result<(usize, bool), Error> {
+        let messages = LastFlight {
+            params: &cx.params,
+            lifetime: self.lifetime,
+            ticket: self.ticket.as_ref(),
+            verify_data: &self.verify_data,
+        };
         self.cursor
-            .transmit(&self.messages, &mut cx.write, cx.fragment_max, env, out)
+            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
     }
 
-    pub fn sent(self, cx: &mut Context) -> State<C> {
-        let SendFinished {
-            transcript,
-            messages,
-            ..
-        } = self;
-        let params = messages.params;
-        if params.expiry.is_none() {
+    pub fn sent<C: Crypto>(self, cx: &mut Context<C>) -> Next {
+        if cx.params.expiry.is_none() {
             cx.wipe_secrets();
-            return State::Connected(params.summary());
+            return Ok(State::Connected(cx.params.tls12_summary()));
         }
-        let hello = Hello { transcript, params };
-        State::Tls12WaitChangeCipherSpec(WaitChangeCipherSpec(WaitFinished(hello)))
+        Ok(State::Tls12WaitChangeCipherSpec(WaitChangeCipherSpec(())))
     }
 }

@@ -8,9 +8,9 @@ pub use resume::SendTicket;
 pub use retry::{Retry, SendRetry};
 
 use super::flight::{Cursor, Flight};
-use super::hello::{Replies, SessionId, Signature, Summary};
+use super::hello::{Params, Replies, SessionId, Signature, Summary};
 use super::negotiate::{resumes_with_dhe, Selection};
-use super::{Context, Share, State};
+use super::{Context, Next, Share, State};
 use crate::codec::{Encode, Sink};
 use crate::key_schedule::{self, Early, Handshake, Master};
 use crate::msgs::client_hello::ClientHello;
@@ -19,28 +19,7 @@ use crate::record::inbound::MESSAGE_HEADER_LEN;
 use crate::secret::equal;
 use crate::ticket::{self, Scope};
 use crate::transcript::{Digest, Transcript};
-use crate::{Crypto, Environment, Error, Hash, NamedGroup, Reason, Suite, Version};
-
-/// What has been negotiated, and the transcript.
-struct Hello<C: Crypto> {
-    transcript: Transcript<C>,
-    params: Params,
-}
-
-struct Params {
-    suite: Suite,
-    group: NamedGroup,
-    session_id: SessionId,
-    /// Random of the ServerHello.
-    random: [u8; 32],
-    /// The server's share.
-    share: Share,
-    replies: Replies,
-    /// Position of the PSK among those offered.
-    psk: Option<u16>,
-    /// Tickets to send.
-    tickets: u8,
-}
+use crate::{Crypto, Environment, Error, Hash, Reason, Version};
 
 impl Params {
     fn server_hello(&self) -> impl Encode + '_ {
@@ -48,43 +27,31 @@ impl Params {
         let share = self.share.bytes();
         msgs::server_hello(&self.random, id, self.suite, self.group, share, self.psk)
     }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            version: Version::Tls13,
-            suite: self.suite,
-            group: self.group,
-            resumed: self.psk.is_some(),
-            // The key schedule binds all secrets to the transcript, as RFC 7627 does in TLS 1.2.
-            extended_master_secret: true,
-            alpn: self.replies.alpn,
-        }
-    }
 }
 
 /// The first ClientHello, parsed and with its header.
+#[inline(never)]
 pub fn start<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     message: &[u8],
     selection: Selection,
     replies: Replies,
-) -> Result<State<E::Crypto>, Error> {
+) -> Next {
     if hello.early_data {
         cx.tolerance.expect_early_data();
     }
-    let mut transcript = Transcript::new(selection.suite.hash());
+    cx.transcript = Transcript::new(selection.suite.hash());
     match selection.share {
-        Some(_) => RecvdCh::enter(cx, env, hello, message, selection, replies, transcript),
+        Some(_) => RecvdCh::enter(cx, env, hello, message, selection, replies),
         // A ticket may yet make up for it, but is not looked at before there is a share.
         None if !selection.signature && !resumes(hello) => {
             Err(Reason::NoCommonSignatureAlgorithm.into())
         }
         None => {
-            cx.unread = false;
-            transcript.put(message);
-            Ok(SendRetry::enter(hello, &selection, transcript))
+            cx.transcript.put(message);
+            SendRetry::enter(cx, hello, &selection)
         }
     }
 }
@@ -94,22 +61,20 @@ fn resumes(hello: &ClientHello<'_>) -> bool {
 }
 
 /// Has a ClientHello with a usable share.
-pub struct RecvdCh<C: Crypto> {
-    hello: Hello<C>,
+pub struct RecvdCh {
     stage: Early,
 }
 
-impl<C: Crypto> RecvdCh<C> {
-    /// `transcript` is that of the messages before this ClientHello.
-    fn enter<E: Environment<Crypto = C>>(
-        cx: &mut Context,
+impl RecvdCh {
+    /// The transcript is that of the messages before this ClientHello.
+    fn enter<E: Environment>(
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         hello: &ClientHello<'_>,
         message: &[u8],
         selection: Selection,
         replies: Replies,
-        mut transcript: Transcript<C>,
-    ) -> Result<State<C>, Error> {
+    ) -> Next {
         let Selection {
             suite,
             group,
@@ -117,96 +82,68 @@ impl<C: Crypto> RecvdCh<C> {
             signature,
         } = selection;
         let scope = Scope::new(env, hello.server_name, replies.protocol(env));
-        let (psk, stage) = resume::choose(cx, env, hello, message, suite, &scope, &mut transcript)?;
+        let (psk, stage) = resume::choose(cx, env, hello, message, suite, &scope)?;
         if psk.is_none() && !signature {
             return Err(Reason::NoCommonSignatureAlgorithm.into());
         }
         cx.unread = false;
         cx.peer = share.unwrap_or(Share::EMPTY);
-        let mut random = [0; 32];
-        env.crypto().random(&mut random);
-        let tickets = match resumes_with_dhe(hello) && ticket::available(env) {
+        let params = &mut cx.params;
+        params.suite = suite;
+        params.group = group;
+        params.session_id = SessionId::new(hello.session_id);
+        params.replies = replies;
+        params.psk = psk;
+        params.tickets = match resumes_with_dhe(hello) && ticket::available(env) {
             true => env.config().tickets,
             false => 0,
         };
-        let params = Params {
-            suite,
-            group,
-            session_id: SessionId::new(hello.session_id),
-            random,
-            share: Share::EMPTY,
-            replies,
-            psk,
-            tickets,
-        };
-        Ok(State::RecvdCh(RecvdCh {
-            hello: Hello { transcript, params },
-            stage,
-        }))
+        env.crypto().random(&mut params.random);
+        Ok(State::RecvdCh(RecvdCh { stage }))
     }
 
-    pub fn group(&self) -> NamedGroup {
-        self.hello.params.group
-    }
-
-    pub fn share(
-        self,
-        cx: &mut Context,
-        private: &[u8; 32],
-        public: &[u8],
-    ) -> Result<State<C>, Error> {
-        let RecvdCh { mut hello, stage } = self;
-        let params = &mut hello.params;
-        params.share = Share::new(params.group, public).ok_or(Reason::CryptoFailed)?;
-        *cx.private.bytes_mut() = *private;
-        Ok(State::Negotiated(Negotiated { hello, stage }))
+    pub fn share<C: Crypto>(self, cx: &mut Context<C>, private: &[u8; 32], public: &[u8]) -> Next {
+        cx.set_share(private, public)?;
+        Ok(State::Negotiated(Negotiated { stage: self.stage }))
     }
 }
 
 /// Has both shares.
-pub struct Negotiated<C: Crypto> {
-    hello: Hello<C>,
+pub struct Negotiated {
     stage: Early,
 }
 
-impl<C: Crypto> Negotiated<C> {
-    pub fn group(&self) -> NamedGroup {
-        self.hello.params.group
-    }
-
-    pub fn shared_secret<E: Environment<Crypto = C>>(
+impl Negotiated {
+    #[inline(never)]
+    pub fn shared_secret<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         shared: Option<&[u8]>,
-    ) -> Result<State<C>, Error> {
-        let Negotiated { mut hello, stage } = self;
+    ) -> Next {
         cx.private.wipe();
         let shared = super::shared_secret(shared)?;
-        hello.params.server_hello().encode(&mut hello.transcript);
+        cx.params.server_hello().encode(&mut cx.transcript);
         let boundary = cx.inbound.boundary()?;
-        let stage = stage.handshake(
+        let stage = self.stage.handshake(
             env.crypto(),
             &mut cx.keys,
             shared,
-            &hello.transcript.hash(),
+            &cx.transcript.hash(),
             boundary,
             &mut cx.read,
             &mut cx.write,
         );
-        let answers = hello.params.replies.answers(env, Version::Tls13);
-        msgs::encrypted_extensions(answers).encode(&mut hello.transcript);
-        if hello.params.psk.is_some() {
-            return Ok(SendFlight::enter(cx, env, hello, stage, None));
+        let replies = cx.params.replies;
+        let answers = replies.answers(env, Version::Tls13);
+        msgs::encrypted_extensions(answers).encode(&mut cx.transcript);
+        if cx.params.psk.is_some() {
+            return SendFlight::enter(cx, env, stage, None);
         }
-        let (chain, ocsp) = (env.certificate_chain(), hello.params.replies.ocsp(env));
-        msgs::certificate(chain, ocsp).encode(&mut hello.transcript);
-        let digest = certificate_verify_digest::<C>(&hello.transcript.hash());
-        Ok(State::WaitSignature(WaitSignature {
-            hello,
-            stage,
-            digest,
-        }))
+        let (chain, ocsp) = (env.certificate_chain(), replies.ocsp(env));
+        msgs::certificate(chain, ocsp).encode(&mut cx.transcript);
+        let digest = certificate_verify_digest::<E::Crypto>(&cx.transcript.hash());
+        Ok(State::WaitSignature(WaitSignature { stage, digest }))
     }
 }
 
@@ -220,64 +157,62 @@ fn certificate_verify_digest<C: Crypto>(transcript: &Digest) -> [u8; 32] {
 }
 
 /// Waits for the signature of CertificateVerify.
-pub struct WaitSignature<C: Crypto> {
-    hello: Hello<C>,
+pub struct WaitSignature {
     stage: Handshake,
     digest: [u8; 32],
 }
 
-impl<C: Crypto> WaitSignature<C> {
+impl WaitSignature {
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
 
-    pub fn signature<E: Environment<Crypto = C>>(
+    #[inline(never)]
+    pub fn signature<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         signature: &[u8],
-    ) -> Result<State<C>, Error> {
-        let WaitSignature {
-            mut hello, stage, ..
-        } = self;
+    ) -> Next {
         let signature = Signature::new(signature).ok_or(Reason::CryptoFailed)?;
-        msgs::certificate_verify(signature.bytes()).encode(&mut hello.transcript);
-        Ok(SendFlight::enter(cx, env, hello, stage, Some(signature)))
+        msgs::certificate_verify(signature.bytes()).encode(&mut cx.transcript);
+        SendFlight::enter(cx, env, self.stage, Some(signature))
     }
 }
 
 /// Sends ServerHello..Finished.
-pub struct SendFlight<C: Crypto> {
-    messages: ServerFlight<C>,
+pub struct SendFlight {
     stage: Master,
-    cursor: Cursor,
-}
-
-struct ServerFlight<C: Crypto> {
-    hello: Hello<C>,
     /// Of CertificateVerify; a resumed session has neither that nor a certificate.
     signature: Option<Signature>,
     /// Of Finished.
     verify_data: Digest,
     /// Hash of ClientHello..Finished.
     hash: Digest,
+    cursor: Cursor,
 }
 
-impl<C: Crypto> Flight for ServerFlight<C> {
+struct ServerFlight<'a> {
+    params: &'a Params,
+    signature: Option<&'a Signature>,
+    verify_data: &'a Digest,
+}
+
+impl Flight for ServerFlight<'_> {
     const NEW_KEYS: bool = true;
 
     fn plain<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        self.hello.params.server_hello()
+        self.params.server_hello()
     }
 
     /// RFC 8446 appendix D.4: for clients in middlebox compatibility mode.
     fn change_cipher_spec(&self) -> bool {
-        !self.hello.params.session_id.is_empty()
+        !self.params.session_id.is_empty()
     }
 
     fn protected<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
-        let replies = &self.hello.params.replies;
-        let authentication = self.signature.as_ref().map(|signature| {
+        let replies = &self.params.replies;
+        let authentication = self.signature.map(|signature| {
             (
                 msgs::certificate(env.certificate_chain(), replies.ocsp(env)),
                 msgs::certificate_verify(signature.bytes()),
@@ -291,78 +226,78 @@ impl<C: Crypto> Flight for ServerFlight<C> {
     }
 }
 
-impl<C: Crypto> SendFlight<C> {
+impl SendFlight {
     /// The transcript reaches up to what comes before Finished.
-    fn enter<E: Environment<Crypto = C>>(
-        cx: &mut Context,
+    fn enter<E: Environment>(
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
-        mut hello: Hello<C>,
         stage: Handshake,
         signature: Option<Signature>,
-    ) -> State<C> {
+    ) -> Next {
         let crypto = env.crypto();
-        let transcript = &mut hello.transcript;
-        stage.verify_data(crypto, &cx.write, &transcript.hash(), &mut cx.verify_data);
-        let verify_data = Digest::of_slot(cx.verify_data.bytes(), hello.params.suite.hash());
-        msgs::finished(verify_data.bytes()).encode(transcript);
-        let hash = transcript.hash();
+        stage.verify_data(
+            crypto,
+            &cx.write,
+            &cx.transcript.hash(),
+            &mut cx.verify_data,
+        );
+        let verify_data = Digest::of_slot(cx.verify_data.bytes(), cx.params.suite.hash());
+        msgs::finished(verify_data.bytes()).encode(&mut cx.transcript);
+        let hash = cx.transcript.hash();
         stage.verify_data(crypto, &cx.read, &hash, &mut cx.verify_data);
         let stage = stage.master(crypto, &mut cx.keys);
-        let messages = ServerFlight {
-            hello,
+        let cursor = Cursor::new();
+        Ok(State::SendFlight(SendFlight {
+            stage,
             signature,
             verify_data,
             hash,
-        };
-        State::SendFlight(SendFlight {
-            messages,
-            stage,
-            cursor: Cursor::new(),
-        })
+            cursor,
+        }))
     }
 
-    pub fn transmit<E: Environment<Crypto = C>>(
+    pub fn transmit<E: Environment>(
         &mut self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         out: &mut [u8],
     ) -> Result<(usize, bool), Error> {
+        let (signature, verify_data) = (self.signature.as_ref(), &self.verify_data);
+        let messages = ServerFlight {
+            params: &cx.params,
+            signature,
+            verify_data,
+        };
         self.cursor
-            .transmit(&self.messages, &mut cx.write, cx.fragment_max, env, out)
+            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
     }
 
-    pub fn sent<E: Environment<Crypto = C>>(self, cx: &mut Context, env: &mut E) -> State<C> {
-        let SendFlight {
-            messages, stage, ..
-        } = self;
-        let ServerFlight { hello, hash, .. } = messages;
+    #[inline(never)]
+    pub fn sent<E: Environment>(self, cx: &mut Context<E::Crypto>, env: &mut E) -> Next {
+        let SendFlight { stage, hash, .. } = self;
         stage.server_application(env.crypto(), &cx.keys, &hash, &mut cx.write);
-        State::WaitFinished(WaitFinished { hello, stage, hash })
+        Ok(State::WaitFinished(WaitFinished { stage, hash }))
     }
 }
 
 /// Waits for the client's Finished.
-pub struct WaitFinished<C: Crypto> {
-    hello: Hello<C>,
+pub struct WaitFinished {
     stage: Master,
     /// Hash of ClientHello..server Finished.
     hash: Digest,
 }
 
-impl<C: Crypto> WaitFinished<C> {
-    pub fn finished<E: Environment<Crypto = C>>(
+impl WaitFinished {
+    #[inline(never)]
+    pub fn finished<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         message: &[u8],
-    ) -> Result<State<C>, Error> {
-        let WaitFinished {
-            mut hello,
-            stage,
-            hash,
-        } = self;
+    ) -> Next {
+        let WaitFinished { stage, hash } = self;
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
-        let expected = key_schedule::first(cx.verify_data.bytes(), hello.params.suite.hash());
+        let expected = key_schedule::first(cx.verify_data.bytes(), cx.params.suite.hash());
         if body.len() != expected.len() {
             return Err(Reason::DecodeError.into());
         }
@@ -371,7 +306,13 @@ impl<C: Crypto> WaitFinished<C> {
         }
         let boundary = cx.inbound.boundary()?;
         stage.client_application(env.crypto(), &cx.keys, &hash, boundary, &mut cx.read);
-        hello.transcript.put(message);
-        Ok(SendTicket::first(cx, env, &hello, stage))
+        cx.transcript.put(message);
+        let summary = Summary {
+            version: Version::Tls13,
+            resumed: cx.params.psk.is_some(),
+            // The key schedule binds all secrets to the transcript, as RFC 7627 does in TLS 1.2.
+            extended_master_secret: true,
+        };
+        SendTicket::first(cx, env, summary, stage)
     }
 }

@@ -2,7 +2,6 @@
 //! Resumption: PSKs from tickets, RFC 8446 section 4.2.11, and tickets for the next time, section
 //! 4.6.1.
 
-use super::{Hello, Params};
 use crate::codec::{Encode, Sink};
 use crate::key_schedule::{Early, Master, Resumption};
 use crate::msgs::client_hello::ClientHello;
@@ -11,9 +10,8 @@ use crate::secret::{equal, Secret};
 use crate::server::flight::{Cursor, Flight};
 use crate::server::hello::Summary;
 use crate::server::negotiate::resumes_with_dhe;
-use crate::server::{Context, State};
+use crate::server::{Context, Next, State};
 use crate::ticket::{self, Scope, Session, Ticket, LIFETIME_MAX};
-use crate::transcript::Transcript;
 use crate::{Crypto, Environment, Error, Reason, Suite, Version};
 
 /// Most tickets of a ClientHello that are looked at.
@@ -22,13 +20,12 @@ const TICKETS_TRIED: u16 = 4;
 /// Chooses a PSK among those offered, if one is good for this connection, checks its binder, and
 /// starts the key schedule; appends the ClientHello to the transcript.
 pub fn choose<E: Environment>(
-    cx: &mut Context,
+    cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
     message: &[u8],
     suite: Suite,
     scope: &Scope,
-    transcript: &mut Transcript<E::Crypto>,
 ) -> Result<(Option<u16>, Early), Error> {
     let mut secret = Secret::<48>::zero();
     let offered = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello));
@@ -42,7 +39,7 @@ pub fn choose<E: Environment>(
             .map(|(index, (_, binder))| (psks, index, binder))
     });
     let Some((psks, index, binder)) = chosen else {
-        transcript.put(message);
+        cx.transcript.put(message);
         return Ok((None, Early::new(env.crypto(), &mut cx.keys, suite, None)));
     };
 
@@ -55,14 +52,14 @@ pub fn choose<E: Environment>(
     let (front, binders) = message
         .split_at_checked(front_len)
         .ok_or(Reason::DecodeError)?;
-    transcript.put(front);
-    let messages = transcript.hash();
+    cx.transcript.put(front);
+    let messages = cx.transcript.hash();
     early.binder(env.crypto(), &cx.keys, &messages, &mut cx.verify_data);
     let expected = crate::key_schedule::first(cx.verify_data.bytes(), suite.hash());
     if !equal(binder, expected) {
         return Err(Reason::BadBinder.into());
     }
-    transcript.put(binders);
+    cx.transcript.put(binders);
     Ok((Some(index), early))
 }
 
@@ -103,45 +100,45 @@ impl Flight for NewSessionTicket {
 impl SendTicket {
     /// The state behind the client's Finished: the first ticket, or none.
     pub(super) fn first<E: Environment>(
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
-        hello: &Hello<E::Crypto>,
+        summary: Summary,
         stage: Master,
-    ) -> State<E::Crypto> {
-        let Params { tickets, .. } = hello.params;
-        let messages = hello.transcript.hash();
+    ) -> Next {
+        let messages = cx.transcript.hash();
         let stage = stage.resumption(env.crypto(), &mut cx.keys, &messages);
-        Self::next(cx, env, hello.params.summary(), stage, 0, tickets)
+        let tickets = cx.params.tickets;
+        Self::next(cx, env, summary, stage, 0, tickets)
     }
 
     fn next<E: Environment>(
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         summary: Summary,
         stage: Resumption,
         nonce: u8,
         left: u8,
-    ) -> State<E::Crypto> {
+    ) -> Next {
         let message = match left.checked_sub(1) {
-            Some(left) => NewSessionTicket::new(cx, env, &summary, &stage, nonce).zip(Some(left)),
+            Some(left) => NewSessionTicket::new(cx, env, &stage, nonce).zip(Some(left)),
             None => None,
         };
         let Some((message, left)) = message else {
             cx.wipe_secrets();
-            return State::Connected(summary);
+            return Ok(State::Connected(summary));
         };
-        State::SendTicket(SendTicket {
+        Ok(State::SendTicket(SendTicket {
             summary,
             stage,
             message,
             cursor: Cursor::new(),
             left,
-        })
+        }))
     }
 
     pub fn transmit<E: Environment>(
         &mut self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         out: &mut [u8],
     ) -> Result<(usize, bool), Error> {
@@ -149,7 +146,8 @@ impl SendTicket {
             .transmit(&self.message, &mut cx.write, cx.fragment_max, env, out)
     }
 
-    pub fn sent<E: Environment>(self, cx: &mut Context, env: &mut E) -> State<E::Crypto> {
+    #[inline(never)]
+    pub fn sent<E: Environment>(self, cx: &mut Context<E::Crypto>, env: &mut E) -> Next {
         let SendTicket {
             summary,
             stage,
@@ -163,9 +161,8 @@ impl SendTicket {
 
 impl NewSessionTicket {
     fn new<E: Environment>(
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
-        summary: &Summary,
         stage: &Resumption,
         nonce: u8,
     ) -> Option<Self> {
@@ -173,14 +170,13 @@ impl NewSessionTicket {
         stage.psk(env.crypto(), &cx.keys, nonce, &mut psk);
         let lifetime = env.config().ticket_lifetime.min(LIFETIME_MAX);
         let session = Session {
-            version: summary.version,
-            suite: summary.suite,
-            group: summary.group,
-            extended_master_secret: summary.extended_master_secret,
+            version: Version::Tls13,
+            suite: cx.params.suite,
+            group: cx.params.group,
+            extended_master_secret: true,
             expiry: env.now().saturating_add(lifetime.into()),
         };
-        let protocol = summary.protocol(env);
-        let scope = Scope::new(env, cx.server_name.get(), protocol);
+        let scope = Scope::new(env, cx.server_name.get(), cx.params.replies.protocol(env));
         let ticket = ticket::seal(env, &scope, &session, psk.bytes())?;
         let mut age_add = [0; 4];
         env.crypto().random(&mut age_add);

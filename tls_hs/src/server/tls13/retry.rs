@@ -6,74 +6,34 @@ use crate::codec::Encode;
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::{server as msgs, HandshakeType};
 use crate::server::flight::{Cursor, Flight};
-use crate::server::hello::{Replies, SessionId};
+use crate::server::hello::{Params, Replies, SessionId};
 use crate::server::negotiate::Selection;
-use crate::server::{Context, State};
+use crate::server::{Context, Next, State};
 use crate::transcript::Transcript;
-use crate::{Crypto, Environment, Error, NamedGroup, Reason, Suite};
+use crate::{Crypto, Environment, Error, Reason};
 
 /// Sends a HelloRetryRequest.
-pub struct SendRetry<C: Crypto> {
-    retry: Retry<C>,
+pub struct SendRetry {
     cursor: Cursor,
 }
 
-impl<C: Crypto> SendRetry<C> {
-    /// `first` is the transcript of the first ClientHello.
-    pub fn enter(hello: &ClientHello<'_>, selection: &Selection, first: Transcript<C>) -> State<C> {
-        let Selection { suite, group, .. } = *selection;
-        let session_id = SessionId::new(hello.session_id);
-        // RFC 8446 section 4.4.1: the hash of the first ClientHello stands for it.
-        let mut transcript = Transcript::new(suite.hash());
-        msgs::message(HandshakeType::MessageHash, first.hash().bytes()).encode(&mut transcript);
-        msgs::hello_retry_request(session_id.bytes(), suite, group).encode(&mut transcript);
-        let client_random = *hello.random;
-        let retry = Retry {
-            transcript,
-            suite,
-            group,
-            session_id,
-            client_random,
-        };
-        State::SendRetry(SendRetry {
-            retry,
-            cursor: Cursor::new(),
-        })
-    }
+struct RetryFlight<'a>(&'a Params);
 
-    pub fn transmit<E: Environment<Crypto = C>>(
-        &mut self,
-        cx: &mut Context,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        self.cursor
-            .transmit(&self.retry, &mut cx.write, cx.fragment_max, env, out)
-    }
-
-    pub fn sent(self) -> State<C> {
-        State::Retry(self.retry)
-    }
-}
-
-/// A HelloRetryRequest was sent and waits for its answer.
-pub struct Retry<C: Crypto> {
-    transcript: Transcript<C>,
-    suite: Suite,
-    group: NamedGroup,
-    session_id: SessionId,
-    client_random: [u8; 32],
-}
-
-impl<C: Crypto> Flight for Retry<C> {
+impl Flight for RetryFlight<'_> {
     const NEW_KEYS: bool = false;
 
     fn plain<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        msgs::hello_retry_request(self.session_id.bytes(), self.suite, self.group)
+        let Params {
+            session_id,
+            suite,
+            group,
+            ..
+        } = self.0;
+        msgs::hello_retry_request(session_id.bytes(), *suite, *group)
     }
 
     fn change_cipher_spec(&self) -> bool {
-        !self.session_id.is_empty()
+        !self.0.session_id.is_empty()
     }
 
     fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
@@ -81,28 +41,74 @@ impl<C: Crypto> Flight for Retry<C> {
     }
 }
 
-impl<C: Crypto> Retry<C> {
+impl SendRetry {
+    /// The transcript is that of the first ClientHello.
+    pub fn enter<C: Crypto>(
+        cx: &mut Context<C>,
+        hello: &ClientHello<'_>,
+        selection: &Selection,
+    ) -> Next {
+        let Selection { suite, group, .. } = *selection;
+        let params = &mut cx.params;
+        params.suite = suite;
+        params.group = group;
+        params.session_id = SessionId::new(hello.session_id);
+        params.client_random = *hello.random;
+        cx.unread = false;
+        // RFC 8446 section 4.4.1: the hash of the first ClientHello stands for it.
+        let first = cx.transcript.hash();
+        cx.transcript = Transcript::new(suite.hash());
+        let transcript = &mut cx.transcript;
+        msgs::message(HandshakeType::MessageHash, first.bytes()).encode(transcript);
+        msgs::hello_retry_request(params.session_id.bytes(), suite, group).encode(transcript);
+        Ok(State::SendRetry(SendRetry {
+            cursor: Cursor::new(),
+        }))
+    }
+
+    pub fn transmit<E: Environment>(
+        &mut self,
+        cx: &mut Context<E::Crypto>,
+        env: &mut E,
+        out: &mut [u8],
+    ) -> Result<(usize, bool), Error> {
+        let messages = RetryFlight(&cx.params);
+        self.cursor
+            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
+    }
+
+    pub fn sent(self) -> Next {
+        Ok(State::Retry(Retry(())))
+    }
+}
+
+/// A HelloRetryRequest was sent and waits for its answer.
+pub struct Retry(());
+
+impl Retry {
     /// The second ClientHello. RFC 8446 section 4.1.2 says what may differ from the first; whatever
     /// was chosen by the first must be chosen by the second, and there is no second retry.
-    pub fn client_hello<E: Environment<Crypto = C>>(
+    #[inline(never)]
+    pub fn client_hello<E: Environment>(
         self,
-        cx: &mut Context,
+        cx: &mut Context<E::Crypto>,
         env: &mut E,
         hello: &ClientHello<'_>,
         message: &[u8],
         selection: Selection,
         replies: Replies,
-    ) -> Result<State<C>, Error> {
+    ) -> Next {
+        let first = &cx.params;
         let same = selection.share.is_some()
-            && selection.suite == self.suite
-            && selection.group == self.group
+            && selection.suite == first.suite
+            && selection.group == first.group
             && hello.server_name == cx.server_name.get()
-            && hello.session_id == self.session_id.bytes()
-            && *hello.random == self.client_random
+            && hello.session_id == first.session_id.bytes()
+            && *hello.random == first.client_random
             && !hello.early_data;
         if !same {
             return Err(Reason::BadSecondClientHello.into());
         }
-        RecvdCh::enter(cx, env, hello, message, selection, replies, self.transcript)
+        RecvdCh::enter(cx, env, hello, message, selection, replies)
     }
 }
