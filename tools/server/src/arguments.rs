@@ -29,6 +29,18 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     pub key: PathBuf,
 
+    /// Another chain and key, for the server name NAME or *.NAME; may be repeated
+    #[arg(long, value_name = "NAME:CERT:KEY", value_parser = vhost)]
+    pub vhost: Vec<Vhost>,
+
+    /// Refuse server names that have no chain of their own
+    #[arg(long)]
+    pub strict: bool,
+
+    /// OCSP response in DER to staple to --cert
+    #[arg(long, value_name = "FILE")]
+    pub ocsp: Option<PathBuf>,
+
     /// Size of the page in bytes
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub body_size: usize,
@@ -49,6 +61,14 @@ pub struct Arguments {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tls12_suite)]
     ciphers: Vec<Suite>,
 
+    /// Application protocols, the preferred one first; "" for none
+    #[arg(long, value_name = "LIST", default_value = "http/1.1")]
+    pub alpn: String,
+
+    /// Tickets for each connection of TLS 1.3; 0 for no resumption in either version
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub tickets: u8,
+
     /// Most connections at a time; what is beyond is closed
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub connections: usize,
@@ -56,6 +76,25 @@ pub struct Arguments {
     /// Print a line for each connection
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// A name and its files.
+#[derive(Clone)]
+pub struct Vhost {
+    pub name: String,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+fn vhost(value: &str) -> Result<Vhost, String> {
+    match value.split(':').collect::<Vec<_>>()[..] {
+        [name, cert, key] => Ok(Vhost {
+            name: name.into(),
+            cert: cert.into(),
+            key: key.into(),
+        }),
+        _ => Err("not NAME:CERT:KEY".into()),
+    }
 }
 
 fn one_of<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, wanted: &str) -> Result<T, String> {
@@ -105,6 +144,7 @@ impl Arguments {
             mask(&self.ciphersuites, Suite::bit, config.tls_13_ciphersuites);
         config.tls_12_cipher_suites = mask(&self.ciphers, Suite::bit, config.tls_12_cipher_suites);
         config.ecurves = mask(&self.groups, NamedGroup::bit, config.ecurves);
+        config.tickets = self.tickets;
         config
     }
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use tls_hs_host::{Endpoint, Failure, HostCrypto, Identity, Outcome, Received, Stream};
+use tls_hs_host::{
+    Endpoint, Failure, HostCrypto, Identity, Outcome, Received, Stream, TicketKeys, VirtualHost,
+};
 
 use arguments::Arguments;
 
@@ -41,6 +43,14 @@ fn version_name(outcome: &Outcome) -> &'static str {
     }
 }
 
+fn handshake_name(outcome: &Outcome) -> &'static str {
+    match (outcome.resumed, outcome.hello_retried) {
+        (true, _) => "resumed",
+        (false, true) => "retried",
+        (false, false) => "full",
+    }
+}
+
 /// Ends the sending side, then reads until the client has ended too: closing at once would reset
 /// the connection if anything is unread, and take back what was sent last.
 fn linger(mut transport: &TcpStream) {
@@ -61,9 +71,11 @@ fn serve(server: &Server, transport: &TcpStream, peer: SocketAddr) -> Result<(),
     let mut stream = Stream::accept(transport, &server.endpoint, HostCrypto::new())?;
     let outcome = stream.outcome().clone();
     let about = format!(
-        "engine {} {}",
+        "engine {} {} {} {}",
         version_name(&outcome),
-        outcome.suite.name(outcome.version)
+        outcome.suite.name(outcome.version),
+        outcome.group.name(),
+        handshake_name(&outcome),
     );
     let mut requests = http::Requests::default();
     let mut sent = 0;
@@ -88,11 +100,14 @@ fn serve(server: &Server, transport: &TcpStream, peer: SocketAddr) -> Result<(),
     };
     if server.verbose {
         let name = outcome.server_name.as_deref().unwrap_or(b"-");
+        let protocol = outcome.protocol.as_deref().unwrap_or(b"-");
         say(&format!(
-            "conn peer={peer} tls=engine version={} suite={} group={} sni={} bytes={sent}",
+            "conn peer={peer} tls=engine version={} suite={} group={} handshake={} alpn={} sni={} bytes={sent}",
             version_name(&outcome),
             outcome.suite.name(outcome.version),
             outcome.group.name(),
+            handshake_name(&outcome),
+            protocol.escape_ascii(),
             name.escape_ascii(),
         ));
     }
@@ -105,13 +120,35 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+fn endpoint(arguments: &Arguments) -> Result<Endpoint, Box<dyn std::error::Error>> {
+    let mut identity = Identity::load(&arguments.cert, &arguments.key)?;
+    if let Some(path) = &arguments.ocsp {
+        identity.ocsp_response = std::fs::read(path)?;
+    }
+    let mut endpoint = Endpoint::new(arguments.config(), Arc::new(identity));
+    if arguments.strict {
+        endpoint.hosts.clear();
+    }
+    for vhost in &arguments.vhost {
+        endpoint.hosts.push(VirtualHost {
+            pattern: vhost.name.clone(),
+            identity: Arc::new(Identity::load(&vhost.cert, &vhost.key)?),
+        });
+    }
+    if endpoint.hosts.is_empty() {
+        return Err("--strict leaves no name to serve without --vhost".into());
+    }
+    let protocols = arguments.alpn.split(',').map(str::as_bytes);
+    endpoint.set_protocols(protocols.filter(|protocol| (1..=255).contains(&protocol.len())));
+    if arguments.tickets > 0 {
+        endpoint.tickets = Some(Arc::new(TicketKeys::new(&mut HostCrypto::new())));
+    }
+    Ok(endpoint)
+}
+
 fn listen(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let identity = Identity::load(&arguments.cert, &arguments.key)?;
     let server = Arc::new(Server {
-        endpoint: Endpoint {
-            config: arguments.config(),
-            identity: Arc::new(identity),
-        },
+        endpoint: endpoint(&arguments)?,
         page: vec![b'x'; arguments.body_size],
         verbose: arguments.verbose,
         connections: AtomicUsize::new(0),

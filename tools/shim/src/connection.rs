@@ -4,10 +4,12 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tls_hs::{Config as EngineConfig, Version};
-use tls_hs_host::{Endpoint, Failure, HostCrypto, Identity, Outcome, Received, Stream};
+use tls_hs_host::{Endpoint, Failure, HostCrypto, Identity, Outcome, Received, Stream, TicketKeys};
 
+use crate::advertised::{self, Recorder};
 use crate::flags::Config;
 use crate::Stop;
 
@@ -15,19 +17,25 @@ use crate::Stop;
 /// one record takes several reads.
 const READ_SIZE: usize = 512;
 
-/// What connections of one process have in common.
-#[derive(Default)]
-pub struct Shared {}
+/// A protocol that no client offers.
+const NO_PROTOCOL: &[u8] = b"none that anybody has";
 
-fn endpoint(config: &Config, _: &Shared) -> Result<Endpoint, Stop> {
-    let identity = Identity::load(&config.cert_file, &config.key_file).map_err(|error| {
-        if error.is_other_kind() {
-            Stop::Unimplemented(error.to_string())
-        } else {
-            Stop::failed(error)
+/// What connections of one process have in common.
+pub struct Shared {
+    tickets: Arc<TicketKeys>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared {
+            tickets: Arc::new(TicketKeys::new(&mut HostCrypto::new())),
         }
-    })?;
-    let versions = [
+    }
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    let mut engine = EngineConfig::SUPPORTED;
+    engine.versions = [
         (Version::Tls12, config.no_tls12),
         (Version::Tls13, config.no_tls13),
     ]
@@ -38,18 +46,33 @@ fn endpoint(config: &Config, _: &Shared) -> Result<Endpoint, Stop> {
             && config.max_version.is_none_or(|max| version.code() <= max)
     })
     .fold(0, |bits, (version, _)| bits | version.bit());
-    let ecurves = match &config.curves[..] {
-        [] => EngineConfig::SUPPORTED.ecurves,
-        curves => curves.iter().fold(0, |bits, group| bits | group.bit()),
-    };
-    Ok(Endpoint {
-        config: EngineConfig {
-            versions,
-            ecurves,
-            ..EngineConfig::SUPPORTED
-        },
-        identity: Arc::new(identity),
-    })
+    if !config.curves.is_empty() {
+        engine.ecurves = config.curves.iter().fold(0, |bits, g| bits | g.bit());
+    }
+    if let Some(len) = config.max_send_fragment {
+        engine.fragment_max = len;
+    }
+    engine
+}
+
+fn endpoint(config: &Config, shared: &Shared) -> Result<Endpoint, Stop> {
+    let identity = Identity::load(&config.cert_file, &config.key_file).map_err(|error| {
+        if error.is_other_kind() {
+            Stop::Unimplemented(error.to_string())
+        } else {
+            Stop::failed(error)
+        }
+    })?;
+    let mut endpoint = Endpoint::new(engine_config(config), Arc::new(identity));
+    if config.reject_alpn {
+        endpoint.set_protocols([NO_PROTOCOL]);
+    } else if !config.decline_alpn && !config.select_alpn.is_empty() {
+        endpoint.set_protocols([&config.select_alpn[..]]);
+    }
+    if !config.no_ticket {
+        endpoint.tickets = Some(shared.tickets.clone());
+    }
+    Ok(endpoint)
 }
 
 /// Connects, does a handshake, echoes, and checks what the flags expect.
@@ -66,16 +89,30 @@ pub fn run(config: &Config, shared: &Shared, resumes: bool) -> Result<(), Stop> 
         .write_all(&config.shim_id.to_le_bytes())
         .map_err(Stop::failed)?;
     let result = talk(config, &endpoint, &transport, resumes);
-    drain(&transport);
+    let patience = match result {
+        Ok(()) => Duration::from_millis(200),
+        Err(_) => Duration::from_secs(5),
+    };
+    drain(&transport, patience);
     result
 }
 
 /// Ends the connection in a way that does not take back what was sent: closing a socket with
-/// unread data would reset the connection, and the alert would be lost.
-fn drain(mut transport: &TcpStream) {
+/// unread data would reset the connection, and the alert would be lost. A runner that keeps its
+/// end open is not waited for longer than `patience`.
+fn drain(mut transport: &TcpStream, patience: Duration) {
+    let end = Instant::now() + patience;
     let _ = transport.shutdown(Shutdown::Write);
     let mut buffer = [0; 4096];
-    while matches!(transport.read(&mut buffer), Ok(1..)) {}
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero()
+            || transport.set_read_timeout(Some(left)).is_err()
+            || !matches!(transport.read(&mut buffer), Ok(1..))
+        {
+            return;
+        }
+    }
 }
 
 fn talk(
@@ -84,11 +121,16 @@ fn talk(
     transport: &TcpStream,
     resumes: bool,
 ) -> Result<(), Stop> {
-    let mut stream =
-        Stream::accept(transport, endpoint, HostCrypto::new()).map_err(Stop::failed)?;
+    let mut recorder = Recorder::new(transport);
+    let accepted = Stream::accept(&mut recorder, endpoint, HostCrypto::new());
+    let mut stream = accepted.map_err(Stop::failed)?.map_transport(|_| transport);
     check(config, stream.outcome(), resumes).map_err(Stop::Failed)?;
-    if let Some(len) = config.max_send_fragment {
-        stream.session().limit_fragments(len);
+    let advertised = advertised::protocols(recorder.recorded()).unwrap_or_default();
+    if !config.expect_advertised_alpn.is_empty() && config.expect_advertised_alpn != advertised {
+        return Err(Stop::Failed(format!(
+            "advertised protocols: {}",
+            advertised.escape_ascii()
+        )));
     }
     if !config.shim_shuts_down {
         echo(config, &mut stream)?;
@@ -129,12 +171,30 @@ fn echo(config: &Config, stream: &mut Stream<&TcpStream>) -> Result<(), Stop> {
 
 /// Whether the handshake came out as the flags expect.
 fn check(config: &Config, outcome: &Outcome, resumes: bool) -> Result<(), String> {
-    let name = outcome.server_name.as_deref().unwrap_or_default();
-    if !config.expect_server_name.is_empty() && config.expect_server_name != name {
-        return Err(format!("server name: {}", String::from_utf8_lossy(name)));
+    let should_resume = resumes && !config.expect_session_miss;
+    if outcome.resumed != should_resume {
+        let not = if outcome.resumed { "" } else { " not" };
+        return Err(format!("the session was{not} resumed"));
     }
     if config.expect_session_id && !resumes {
         return Err("there is no session cache".into());
+    }
+    let name = outcome.server_name.as_deref().unwrap_or_default();
+    if !config.expect_server_name.is_empty() && config.expect_server_name != name {
+        return Err(format!("server name: {}", name.escape_ascii()));
+    }
+    let protocol = outcome.protocol.as_deref().unwrap_or_default();
+    if config.select_alpn != protocol {
+        return Err(format!("application protocol: {}", protocol.escape_ascii()));
+    }
+    if config.expect_extended_master_secret && !outcome.extended_master_secret {
+        return Err("no extended master secret".into());
+    }
+    if config.expect_hrr && !outcome.hello_retried {
+        return Err("no HelloRetryRequest".into());
+    }
+    if config.expect_no_hrr && outcome.hello_retried {
+        return Err("a HelloRetryRequest".into());
     }
     match config.expect_curve_id {
         Some(code) if code != outcome.group.code() => {

@@ -41,7 +41,7 @@ pub struct Config {
     pub check_close_notify: bool,
     pub shim_shuts_down: bool,
     pub read_size: Option<usize>,
-    pub max_send_fragment: Option<usize>,
+    pub max_send_fragment: Option<u16>,
     pub key_update: bool,
 }
 

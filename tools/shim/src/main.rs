@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advertised;
 mod connection;
 mod flags;
 

@@ -49,7 +49,7 @@ impl HostCrypto {
     /// With the system's random numbers.
     pub fn new() -> Self {
         HostCrypto {
-            cpu: Cpu::portable(),
+            cpu: crate::cpu::detect(),
             random: Random::System,
         }
     }

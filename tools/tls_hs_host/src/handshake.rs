@@ -7,7 +7,7 @@ use tls_hs::{
 };
 
 use crate::endpoint::Host;
-use crate::{Direction, Endpoint, HostCrypto, Session};
+use crate::{Endpoint, HostCrypto, Session};
 
 /// A handshake under way.
 ///
@@ -18,8 +18,12 @@ pub struct Handshake {
     input: Vec<u8>,
     output: Vec<u8>,
     scratch: Box<[u8; SCRATCH_LEN]>,
-    /// Most bytes that the engine may write at a time.
-    room: usize,
+    /// Which of the endpoint's identities was selected.
+    selected: usize,
+    /// Whether a share was made.
+    share_made: bool,
+    /// Whether something was sent before a share was made: a HelloRetryRequest, or TLS 1.2.
+    sent_without_share: bool,
 }
 
 /// What was agreed upon.
@@ -33,6 +37,14 @@ pub struct Outcome {
     pub group: NamedGroup,
     /// Server name asked for by the client.
     pub server_name: Option<Vec<u8>>,
+    /// Application protocol.
+    pub protocol: Option<Vec<u8>>,
+    /// Whether a ticket was accepted.
+    pub resumed: bool,
+    /// Whether a HelloRetryRequest was sent.
+    pub hello_retried: bool,
+    /// Whether the secrets are bound to the transcript.
+    pub extended_master_secret: bool,
 }
 
 impl Handshake {
@@ -44,7 +56,9 @@ impl Handshake {
             input: Vec::new(),
             output: Vec::new(),
             scratch: Box::new([0; SCRATCH_LEN]),
-            room: SCRATCH_LEN,
+            selected: 0,
+            share_made: false,
+            sent_without_share: false,
         }
     }
 
@@ -73,22 +87,22 @@ impl Handshake {
     }
 
     /// The result and the protected connection, once complete; otherwise the handshake again.
-    pub fn finish(self) -> Result<(Outcome, Session), Box<Self>> {
+    pub fn finish(self, endpoint: &Endpoint) -> Result<(Outcome, Session), Box<Self>> {
         let Some(established) = self.server.established() else {
             return Err(Box::new(self));
         };
+        let protocol = established.alpn.and_then(|index| endpoint.protocol(index));
         let outcome = Outcome {
             version: established.version,
             suite: established.suite,
             group: established.group,
             server_name: established.server_name.map(<[u8]>::to_vec),
+            protocol: protocol.map(<[u8]>::to_vec),
+            resumed: established.resumed,
+            hello_retried: self.sent_without_share && established.version == Version::Tls13,
+            extended_master_secret: established.extended_master_secret,
         };
-        let session = Session::new(
-            Direction::new(established.version, established.suite, established.client),
-            Direction::new(established.version, established.suite, established.server),
-            self.crypto,
-            self.input,
-        );
+        let session = Session::new(&established, self.crypto, self.input);
         Ok((outcome, session))
     }
 
@@ -97,6 +111,7 @@ impl Handshake {
         let mut host = Host {
             endpoint,
             crypto: &mut self.crypto,
+            selected: &mut self.selected,
         };
         let len = self.server.alert(&mut host, reason, &mut alert);
         self.output.extend_from_slice(&alert[..len]);
@@ -109,12 +124,17 @@ impl Handshake {
             input,
             output,
             scratch,
-            room,
+            selected,
+            ..
         } = self;
+        let mut host = Host {
+            endpoint,
+            crypto,
+            selected,
+        };
         loop {
             match server.step() {
                 Step::Receive => {
-                    let mut host = Host { endpoint, crypto };
                     let len = server.receive(&mut host, &input[..], scratch)?;
                     input.drain(..len);
                     if len == 0 && matches!(server.step(), Step::Receive) {
@@ -123,32 +143,31 @@ impl Handshake {
                 }
                 Step::MakeShare { group } => {
                     let mut private = [0; 32];
-                    let public = crypto.make_share(group, &mut private);
-                    let mut host = Host { endpoint, crypto };
+                    let public = host.crypto.make_share(group, &mut private);
                     let result = server.share_made(&mut host, &private, &public);
                     wipe(&mut private);
                     result?;
+                    self.share_made = true;
                 }
                 Step::Derive {
                     group,
                     private,
                     peer,
                 } => {
-                    let mut shared = crypto.derive(group, private, peer);
-                    let mut host = Host { endpoint, crypto };
+                    let mut shared = host.crypto.derive(group, private, peer);
                     let result = server.derived(&mut host, shared.as_ref().map(|s| &s[..]));
                     shared.iter_mut().for_each(|shared| wipe(shared));
                     result?;
                 }
                 Step::Sign { digest } => {
-                    let signature = crypto.sign(&endpoint.identity.key, digest)?;
-                    let mut host = Host { endpoint, crypto };
+                    let key = &endpoint.hosts[*host.selected].identity.key;
+                    let signature = host.crypto.sign(key, digest)?;
                     server.signed(&mut host, &signature)?;
                 }
                 Step::Transmit => {
-                    let mut host = Host { endpoint, crypto };
+                    self.sent_without_share |= !self.share_made;
                     let start = output.len();
-                    output.resize(start + *room, 0);
+                    output.resize(start + SCRATCH_LEN, 0);
                     let result = server.transmit(&mut host, &mut output[start..]);
                     output.truncate(start + *result.as_ref().unwrap_or(&0));
                     result?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crypto_p256::ecdsa::SigningKey;
 use crypto_p256::Cpu;
+use sha2::{Digest, Sha256};
 use tls_hs::{credential, Secret};
 
 /// Who the server is.
@@ -13,6 +14,10 @@ pub struct Identity {
     pub chain: Vec<u8>,
     /// The key of the leaf.
     pub key: SigningKey,
+    /// OCSP response in DER to staple; none if empty.
+    pub ocsp_response: Vec<u8>,
+    /// Digest of the chain: tickets are bound to it.
+    pub(crate) digest: [u8; 32],
 }
 
 /// Why there is no identity.
@@ -74,8 +79,10 @@ impl Identity {
             return Err(IdentityError::Mismatch);
         }
         Ok(Identity {
+            digest: Sha256::digest(&entries).into(),
             chain: entries,
             key,
+            ocsp_response: Vec::new(),
         })
     }
 

@@ -17,9 +17,10 @@
 //! with the engine's own record layer, so that every test against a peer also proves that what is
 //! handed over is right.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod cpu;
 mod crypto;
 mod endpoint;
 mod handshake;
@@ -27,14 +28,16 @@ mod identity;
 mod protection;
 mod session;
 mod stream;
+mod tickets;
 
 pub use crypto::HostCrypto;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, VirtualHost};
 pub use handshake::{Handshake, Outcome};
 pub use identity::{Identity, IdentityError};
-pub use protection::Direction;
+pub(crate) use protection::Direction;
 pub use session::{Received, Session};
 pub use stream::Stream;
+pub use tickets::TicketKeys;
 
 /// Why a connection ended other than by close_notify.
 #[derive(Debug)]

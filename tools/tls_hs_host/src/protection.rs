@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Record protection of one direction, from what kTLS is given: key, IV, sequence number.
 
-use tls_hs::{Aead, Crypto, HashAlgorithm, Secret, Suite, Traffic, Version};
+use tls_hs::{Aead, Crypto, Secret, Suite, Traffic, Version};
 
 use crate::HostCrypto;
 
@@ -10,10 +10,9 @@ pub(crate) const HEADER_LEN: usize = 5;
 const TAG_LEN: usize = 16;
 
 /// Keys and sequence number of one direction.
-pub struct Direction {
+pub(crate) struct Direction {
     version: Version,
     suite: Suite,
-    secret: Secret<48>,
     key: Secret<32>,
     iv: Secret<12>,
     seq: u64,
@@ -25,7 +24,6 @@ impl Direction {
         let mut direction = Direction {
             version,
             suite,
-            secret: Secret::zero(),
             key: Secret::zero(),
             iv: Secret::zero(),
             seq: traffic.seq(),
@@ -35,9 +33,9 @@ impl Direction {
         direction
     }
 
-    /// Protocol version.
-    pub fn version(&self) -> Version {
-        self.version
+    /// Replaces keys and sequence number by those of the next generation.
+    pub(crate) fn update(&mut self, traffic: &Traffic) {
+        *self = Direction::new(self.version, self.suite, traffic);
     }
 
     fn key(&self) -> &[u8] {
@@ -130,52 +128,4 @@ impl Direction {
         data.truncate(end.unwrap_or(0));
         Some((kind, data))
     }
-
-    /// The next generation of keys, RFC 8446 section 7.2.
-    pub(crate) fn update(&mut self, crypto: &mut HostCrypto) {
-        let hash = self.suite.hash();
-        let mut next = Secret::<48>::zero();
-        let len = hash.output_len();
-        expand_label(
-            crypto,
-            hash,
-            &self.secret.bytes()[..len],
-            b"traffic upd",
-            &mut next.bytes_mut()[..len],
-        );
-        let key_len = self.suite.aead().key_len();
-        let secret = &next.bytes()[..len];
-        expand_label(
-            crypto,
-            hash,
-            secret,
-            b"key",
-            &mut self.key.bytes_mut()[..key_len],
-        );
-        expand_label(crypto, hash, secret, b"iv", self.iv.bytes_mut());
-        self.secret = next;
-        self.seq = 0;
-    }
-}
-
-/// HKDF-Expand-Label with an empty context, for at most one block of output.
-fn expand_label(
-    crypto: &mut HostCrypto,
-    hash: HashAlgorithm,
-    secret: &[u8],
-    label: &[u8],
-    out: &mut [u8],
-) {
-    let label = [b"tls13 ", label].concat();
-    let len = (out.len() as u16).to_be_bytes();
-    let message = [&len[..], &[label.len() as u8], &label, &[0, 1]];
-    let mut block = Secret::<48>::zero();
-    match hash {
-        HashAlgorithm::Sha256 => {
-            let block = block.bytes_mut().first_chunk_mut().expect("32 < 48");
-            crypto.hmac_sha256(secret, &message, block);
-        }
-        HashAlgorithm::Sha384 => crypto.hmac_sha384(secret, &message, block.bytes_mut()),
-    }
-    out.copy_from_slice(&block.bytes()[..out.len()]);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A connection after the handshake: application data, alerts, KeyUpdate.
 
-use tls_hs::Version;
+use tls_hs::session::{self, Event, KEY_UPDATE};
+use tls_hs::{Error, Established, Reason, Version};
 
 use crate::protection::HEADER_LEN;
 use crate::{Direction, Failure, HostCrypto};
@@ -12,26 +13,17 @@ const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 const CLIENT_HELLO: u8 = 1;
-const KEY_UPDATE: u8 = 24;
 
 const CLOSE_NOTIFY: u8 = 0;
-const UNEXPECTED_MESSAGE: u8 = 10;
-const BAD_RECORD_MAC: u8 = 20;
-const RECORD_OVERFLOW: u8 = 22;
 const ILLEGAL_PARAMETER: u8 = 47;
-const DECODE_ERROR: u8 = 50;
-const PROTOCOL_VERSION: u8 = 70;
-const USER_CANCELED: u8 = 90;
 const NO_RENEGOTIATION: u8 = 100;
 
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
 
 const PLAINTEXT_MAX: usize = 1 << 14;
-/// Most empty records, and most KeyUpdates, in a row.
-const IN_A_ROW_MAX: u32 = 32;
-/// Most warning alerts in a row.
-const WARNINGS_MAX: u32 = 4;
+/// Most empty records in a row.
+const EMPTY_RECORDS_MAX: u32 = 32;
 
 /// What came from the client.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,10 +34,19 @@ pub enum Received {
     Closed,
 }
 
+/// What a record says, if anything.
+enum Said {
+    Data(Vec<u8>),
+    CloseNotify,
+    Alert(u8),
+}
+
 /// A connection with traffic keys.
 pub struct Session {
     read: Direction,
     write: Direction,
+    /// What the engine keeps: secrets of the next keys.
+    engine: session::Session,
     crypto: HostCrypto,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -58,31 +59,47 @@ pub struct Session {
     closed: bool,
     close_sent: bool,
     empty_records: u32,
-    key_updates: u32,
-    warnings: u32,
+}
+
+/// Why a connection is to be closed: an alert to send, and what for.
+#[derive(Clone, Copy)]
+struct Refusal(u8, &'static str);
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Refusal(
+            reason.alert().map_or(CLOSE_NOTIFY, |alert| alert as u8),
+            reason.description(),
+        )
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(Error(reason): Error) -> Self {
+        reason.into()
+    }
 }
 
 /// A record as it came: header and body.
 type Record = ([u8; HEADER_LEN], Vec<u8>);
-type Step = Result<Option<Received>, (u8, &'static str)>;
 
 impl Session {
     /// A connection; `input` is what the client sent behind the handshake.
-    pub fn new(read: Direction, write: Direction, crypto: HostCrypto, input: Vec<u8>) -> Self {
+    pub(crate) fn new(established: &Established<'_>, crypto: HostCrypto, input: Vec<u8>) -> Self {
+        let (version, suite) = (established.version, established.suite);
         Session {
-            read,
-            write,
+            read: Direction::new(version, suite, established.client),
+            write: Direction::new(version, suite, established.server),
+            engine: session::Session::new(established),
             crypto,
             input,
             output: Vec::new(),
             message: Vec::new(),
-            fragment_max: PLAINTEXT_MAX,
+            fragment_max: established.fragment_max.into(),
             update_requested: false,
             closed: false,
             close_sent: false,
             empty_records: 0,
-            key_updates: 0,
-            warnings: 0,
         }
     }
 
@@ -105,44 +122,51 @@ impl Session {
     /// alert into the output, if one is due.
     pub fn receive(&mut self) -> Result<Option<Received>, Failure> {
         while !self.closed {
-            let Some((header, body)) = self.take_record()? else {
+            let record = self.take_record().map_err(|refusal| self.refuse(refusal))?;
+            let Some((header, body)) = record else {
                 return Ok(None);
             };
-            let step = self.open(header, &body).map_err(|e| self.refuse(e))?;
-            let received = match step {
-                (ALERT, content) => self.alert(&content)?,
-                (kind, content) => self.record(kind, content).map_err(|e| self.refuse(e))?,
-            };
-            if received.is_some() {
-                return Ok(received);
+            let received = self
+                .open(header, &body)
+                .and_then(|(kind, content)| self.record(kind, content))
+                .map_err(|refusal| self.refuse(refusal))?;
+            match received {
+                Some(Said::Alert(description)) => {
+                    self.closed = true;
+                    self.close_sent = true;
+                    return Err(Failure::Alert(description));
+                }
+                Some(Said::Data(data)) => return Ok(Some(Received::Data(data))),
+                Some(Said::CloseNotify) => self.closed = true,
+                None => {}
             }
         }
         Ok(Some(Received::Closed))
     }
 
-    fn refuse(&mut self, (alert, why): (u8, &'static str)) -> Failure {
+    fn refuse(&mut self, Refusal(alert, why): Refusal) -> Failure {
         self.send_record(ALERT, &[FATAL, alert]);
         self.close_sent = true;
         self.closed = true;
         Failure::Refused(alert, why)
     }
 
-    fn take_record(&mut self) -> Result<Option<Record>, Failure> {
+    fn take_record(&mut self) -> Result<Option<Record>, Refusal> {
         let Some((&header, rest)) = self.input.split_first_chunk::<HEADER_LEN>() else {
             return Ok(None);
         };
         let [_, major, _, high, low] = header;
         let len = usize::from(u16::from_be_bytes([high, low]));
         // RFC 8446 section 5.2, RFC 5246 section 6.2.3.
-        let expansion = match self.read.version() {
+        let expansion = match self.engine.version() {
             Version::Tls12 => 2048,
             Version::Tls13 => 256,
         };
         if major != 3 {
-            return Err(self.refuse((PROTOCOL_VERSION, "a record of another protocol")));
+            return Err(Reason::RecordVersion.into());
         }
         if len > PLAINTEXT_MAX + expansion {
-            return Err(self.refuse((RECORD_OVERFLOW, "a record is too long")));
+            return Err(Reason::RecordOverflow.into());
         }
         let Some(body) = rest.get(..len) else {
             return Ok(None);
@@ -152,132 +176,86 @@ impl Session {
         Ok(Some((header, body)))
     }
 
-    fn open(
-        &mut self,
-        header: [u8; HEADER_LEN],
-        body: &[u8],
-    ) -> Result<(u8, Vec<u8>), (u8, &'static str)> {
+    fn open(&mut self, header: [u8; HEADER_LEN], body: &[u8]) -> Result<(u8, Vec<u8>), Refusal> {
         let kind = header[0];
-        let protected = match self.read.version() {
+        let protected = match self.engine.version() {
             Version::Tls12 => (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind),
             Version::Tls13 => kind == APPLICATION_DATA,
         };
         if !protected {
-            return Err((
-                UNEXPECTED_MESSAGE,
-                "a record of a type that has no place here",
-            ));
+            return Err(Reason::UnexpectedRecord.into());
         }
         let (kind, content) = self
             .read
             .open(&mut self.crypto, header, body)
-            .ok_or((BAD_RECORD_MAC, "a record does not authenticate"))?;
+            .ok_or(Reason::BadRecordMac)?;
         if content.len() > PLAINTEXT_MAX {
-            return Err((RECORD_OVERFLOW, "the content of a record is too long"));
+            return Err(Reason::RecordOverflow.into());
         }
         Ok((kind, content))
     }
 
-    fn record(&mut self, kind: u8, content: Vec<u8>) -> Step {
+    fn record(&mut self, kind: u8, content: Vec<u8>) -> Result<Option<Said>, Refusal> {
         if kind != HANDSHAKE && !self.message.is_empty() {
-            return Err((UNEXPECTED_MESSAGE, "a record inside a handshake message"));
+            return Err(Reason::InterleavedRecord.into());
         }
         match kind {
             APPLICATION_DATA if content.is_empty() => {
                 self.empty_records += 1;
-                if self.empty_records > IN_A_ROW_MAX {
-                    return Err((UNEXPECTED_MESSAGE, "too many empty records"));
+                if self.empty_records > EMPTY_RECORDS_MAX {
+                    return Err(Reason::EmptyRecord.into());
                 }
                 Ok(None)
             }
             APPLICATION_DATA => {
                 self.empty_records = 0;
-                self.key_updates = 0;
-                self.warnings = 0;
-                Ok(Some(Received::Data(content)))
+                self.engine.received_data();
+                Ok(Some(Said::Data(content)))
             }
-            HANDSHAKE if !content.is_empty() => {
-                self.message.extend_from_slice(&content);
-                self.handshake().map(|()| None)
+            HANDSHAKE => self.handshake(&content).map(|()| None),
+            ALERT if matches!(content[..], [level, _] if level != WARNING && level != FATAL) => {
+                Err(Refusal(ILLEGAL_PARAMETER, "an alert of an unknown level"))
             }
-            _ => Err((
-                UNEXPECTED_MESSAGE,
-                "a record of a type that has no place here",
-            )),
+            _ => match self.engine.record(kind, &content)? {
+                Event::Alert(description) => Ok(Some(Said::Alert(description))),
+                Event::CloseNotify => Ok(Some(Said::CloseNotify)),
+                Event::Nothing | Event::KeyUpdate { .. } => Ok(None),
+            },
         }
     }
 
-    /// Handshake messages after the handshake: renegotiation, which is refused, and KeyUpdate.
-    fn handshake(&mut self) -> Result<(), (u8, &'static str)> {
-        match (self.read.version(), self.message[0]) {
+    /// Handshake messages after the handshake: renegotiation, which is refused, and KeyUpdate,
+    /// which may come in pieces.
+    fn handshake(&mut self, content: &[u8]) -> Result<(), Refusal> {
+        if content.is_empty() {
+            return Err(Reason::EmptyRecord.into());
+        }
+        self.message.extend_from_slice(content);
+        match (self.engine.version(), self.message[0]) {
             (Version::Tls12, CLIENT_HELLO) => {
-                return Err((NO_RENEGOTIATION, "renegotiation is refused"))
+                return Err(Refusal(NO_RENEGOTIATION, "renegotiation is refused"))
             }
-            (Version::Tls13, KEY_UPDATE) => {}
-            _ => {
-                return Err((
-                    UNEXPECTED_MESSAGE,
-                    "a message of a type that has no place here",
-                ))
-            }
+            (Version::Tls13, kind) if kind == KEY_UPDATE[0] => {}
+            _ => return Err(Reason::UnexpectedMessage.into()),
         }
-        let Some(&[_, a, b, c]) = self.message.first_chunk() else {
-            return Ok(());
-        };
-        if [a, b, c] != [0, 0, 1] {
-            return Err((DECODE_ERROR, "a KeyUpdate of the wrong length"));
+        let header_len = self.message.len().min(4);
+        if self.message[..header_len] != KEY_UPDATE[..header_len] {
+            return Err(Reason::DecodeError.into());
         }
-        let Some(&request) = self.message.get(4) else {
+        let Some((message, excess)) = self.message.split_first_chunk::<{ KEY_UPDATE.len() }>()
+        else {
             return Ok(());
         };
         // RFC 8446 section 5.1: handshake messages MUST NOT span key changes.
-        if self.message.len() > 5 {
-            return Err((UNEXPECTED_MESSAGE, "data behind a KeyUpdate in its record"));
+        if !excess.is_empty() {
+            return Err(Reason::ExcessHandshakeData.into());
         }
-        if request > 1 {
-            return Err((ILLEGAL_PARAMETER, "a KeyUpdate of an unknown kind"));
-        }
-        self.key_updates += 1;
-        if self.key_updates > IN_A_ROW_MAX {
-            return Err((UNEXPECTED_MESSAGE, "too many KeyUpdates"));
+        if let Event::KeyUpdate { answer } = self.engine.record(HANDSHAKE, message)? {
+            self.read.update(&self.engine.next_client(&mut self.crypto));
+            self.update_requested |= answer;
         }
         self.message.clear();
-        self.read.update(&mut self.crypto);
-        self.update_requested |= request == 1;
         Ok(())
-    }
-
-    fn alert(&mut self, content: &[u8]) -> Result<Option<Received>, Failure> {
-        if !self.message.is_empty() {
-            return Err(self.refuse((UNEXPECTED_MESSAGE, "an alert inside a handshake message")));
-        }
-        let &[level, description] = content else {
-            return Err(self.refuse((DECODE_ERROR, "an alert of the wrong length")));
-        };
-        // RFC 8446 section 6: in TLS 1.3 the level means nothing.
-        let tls13 = self.read.version() == Version::Tls13;
-        match (level, description) {
-            (WARNING | FATAL, CLOSE_NOTIFY) => {
-                self.closed = true;
-                Ok(Some(Received::Closed))
-            }
-            (WARNING, USER_CANCELED) => self.warning(),
-            (WARNING, _) if !tls13 => self.warning(),
-            (WARNING | FATAL, _) => {
-                self.closed = true;
-                self.close_sent = true;
-                Err(Failure::Alert(description))
-            }
-            _ => Err(self.refuse((ILLEGAL_PARAMETER, "an alert of an unknown level"))),
-        }
-    }
-
-    fn warning(&mut self) -> Result<Option<Received>, Failure> {
-        self.warnings += 1;
-        if self.warnings > WARNINGS_MAX {
-            return Err(self.refuse((UNEXPECTED_MESSAGE, "too many warning alerts")));
-        }
-        Ok(None)
     }
 
     fn send_record(&mut self, kind: u8, content: &[u8]) {
@@ -298,9 +276,10 @@ impl Session {
     /// Sends a KeyUpdate that asks for none in return, and uses the new keys from there on.
     /// Nothing happens in TLS 1.2.
     pub fn update_keys(&mut self) {
-        if self.write.version() == Version::Tls13 {
-            self.send_record(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0]);
-            self.write.update(&mut self.crypto);
+        if self.engine.version() == Version::Tls13 {
+            self.send_record(HANDSHAKE, &KEY_UPDATE);
+            self.write
+                .update(&self.engine.next_server(&mut self.crypto));
             self.update_requested = false;
         }
     }

@@ -12,6 +12,17 @@ pub struct Stream<T> {
     outcome: Outcome,
 }
 
+impl<T> Stream<T> {
+    /// The same connection over another transport.
+    pub fn map_transport<U>(self, map: impl FnOnce(T) -> U) -> Stream<U> {
+        Stream {
+            transport: map(self.transport),
+            session: self.session,
+            outcome: self.outcome,
+        }
+    }
+}
+
 impl<T: Read + Write> Stream<T> {
     /// Does the server's side of a handshake. On an error the alert has been sent; the transport
     /// is the caller's to close.
@@ -30,7 +41,7 @@ impl<T: Read + Write> Stream<T> {
             let written = transport.write_all(&handshake.take_output());
             result.map_err(Failure::Handshake)?;
             written?;
-            match handshake.finish() {
+            match handshake.finish(endpoint) {
                 Ok((outcome, session)) => {
                     return Ok(Stream {
                         transport,
