@@ -2,8 +2,8 @@
 //! Arithmetic in the two prime fields: the part that differs between processors.
 
 #[cfg(target_arch = "x86_64")]
-mod adx;
-mod portable;
+pub(crate) mod adx;
+pub(crate) mod portable;
 
 use crate::field::{Fe, P};
 use crate::limbs;
@@ -59,8 +59,8 @@ pub(crate) trait Arith: Copy {
 
     /// Entry `index` of `table`; every entry is read.
     #[inline(always)]
-    fn lookup(self, table: &[Entry], index: u64) -> Entry {
-        let mut r = [0; 8];
+    fn lookup<const N: usize>(self, table: &[Entry<N>], index: u64) -> Entry<N> {
+        let mut r = [0; N];
         for (entry, i) in table.iter().zip(0u64..) {
             let chosen = limbs::mask(limbs::is_zero_word(i ^ index));
             for (to, from) in r.iter_mut().zip(&entry.0) {

@@ -5,7 +5,7 @@ use crate::arith::{Arith, Portable};
 use crate::field::Fe;
 use crate::point::Affine;
 use crate::scalar::Scalar;
-use crate::{comb, ecdh, inverse, window, Cpu};
+use crate::{comb, ecdh, inverse, window, x25519, Cpu};
 use std::hint::black_box;
 use std::println;
 use std::time::Instant;
@@ -84,6 +84,13 @@ fn table<A: Arith>(name: &str, cpu: Cpu, arith: A) {
     let mut shared = [0; 32];
     show("shared secret", 20, &mut || {
         ecdh::derive(cpu, &private, black_box(&public), &mut shared).unwrap()
+    });
+    let mut point = [9; 32];
+    show("X25519 key pair", 20, &mut || {
+        x25519::make_share(cpu, black_box(&[7; 32]), &mut private, &mut point)
+    });
+    show("X25519 shared secret", 20, &mut || {
+        x25519::derive(cpu, &private, black_box(&point), &mut shared).unwrap()
     });
     black_box((a, v, k.0, p));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Constant-time NIST P-256 (SP 800-186) for one operation at a time.
+//! Constant-time NIST P-256 (SP 800-186) and X25519 (RFC 7748) for one operation at a time.
 //!
-//! * [`ecdh`]: ephemeral key pairs and the shared secret of RFC 8446 section 7.4.2.
+//! * [`ecdh`] and [`x25519`]: ephemeral key pairs and the shared secrets of RFC 8446 section 7.4.2.
 //! * [`ecdsa`]: signing (FIPS 186-5 section 6.4.1) with hedged RFC 6979 nonces, and verification.
 //! * [`self_test`]: known answers, to run before anything else is trusted.
 //!
@@ -37,6 +37,7 @@ mod comb;
 mod cpu;
 #[cfg(test)]
 mod cycles;
+mod digits;
 pub mod ecdh;
 pub mod ecdsa;
 mod field;
@@ -48,6 +49,7 @@ mod scalar;
 mod self_test;
 mod window;
 pub mod wipe;
+pub mod x25519;
 
 pub use cpu::Cpu;
 pub use self_test::self_test;

@@ -6,12 +6,22 @@ use crate::field::Fe;
 use crate::limbs::mask;
 use crate::point::Affine;
 
-/// x and y of a point.
+/// N words of a point: 8 for x and y on P-256.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Entry(pub(crate) [u64; 8]);
+pub(crate) struct Entry<const N: usize>(pub(crate) [u64; N]);
 
-impl Entry {
+/// For a digit u of a table of `entries`, a power of two, with u in [0, 2 entries): the entry to
+/// read, and a mask that is all ones when it is to be negated. Entry u - N for u >= N, and below the
+/// negative of entry N - 1 - u.
+#[inline(always)]
+pub(crate) fn signed_index(entries: usize, u: u64) -> (u64, u64) {
+    let low = (entries as u64).wrapping_sub(1);
+    let negative = mask(((u & !low) == 0).into());
+    ((u ^ negative) & low, negative)
+}
+
+impl Entry<8> {
     pub(crate) fn new(point: &Affine) -> Self {
         let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (point.x.0, point.y.0);
         Entry([x0, x1, x2, x3, y0, y1, y2, y3])
@@ -25,13 +35,10 @@ impl Entry {
         }
     }
 
-    /// The multiple for a digit u of a table of N = 2^w entries, u in [0, 2N): entry u - N for
-    /// u >= N, and below the negative of entry N - 1 - u.
+    /// The multiple for digit u.
     #[inline(always)]
-    pub(crate) fn select<A: Arith, const N: usize>(arith: A, table: &[Entry; N], u: u64) -> Affine {
-        const { assert!(N.is_power_of_two()) };
-        let negative = mask((u / N as u64) ^ 1);
-        let index = (u ^ negative) & (N as u64).wrapping_sub(1);
+    pub(crate) fn select<A: Arith>(arith: A, table: &[Entry<8>], u: u64) -> Affine {
+        let (index, negative) = signed_index(table.len(), u);
         let Affine { x, y } = arith.lookup(table, index).point();
         Affine {
             x,

@@ -56,7 +56,7 @@ fn digit(k: &Scalar, i: u32) -> u64 {
 /// point, 3 point, ... 31 point. No two summands are equal or opposite: the order n is prime.
 ///
 /// One inversion makes all of them affine: each z is the one before times a known factor.
-fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry; ENTRIES] {
+fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry<8>; ENTRIES] {
     let mut table = [Entry::new(point); ENTRIES];
     let mut factors = [Fe::ONE; ENTRIES];
     let mut pair = CommonZ::double(arith, point);

@@ -42,7 +42,7 @@ fn mac_row(acc: &Limbs, a: u64, b: &Limbs) -> (Limbs, u64) {
 
 /// `a * b`, 512 bits.
 #[inline(always)]
-fn mul_wide(a: &Limbs, b: &Limbs) -> [u64; 8] {
+pub(crate) fn mul_wide(a: &Limbs, b: &Limbs) -> [u64; 8] {
     let ([r0, t1, t2, t3], t4) = mac_row(&[0; 4], a[0], b);
     let ([r1, t2, t3, t4], t5) = mac_row(&[t1, t2, t3, t4], a[1], b);
     let ([r2, t3, t4, t5], t6) = mac_row(&[t2, t3, t4, t5], a[2], b);
@@ -52,7 +52,7 @@ fn mul_wide(a: &Limbs, b: &Limbs) -> [u64; 8] {
 
 /// `a^2`, 512 bits: the products of unequal limbs once, doubled, and the squares added.
 #[inline(always)]
-fn sqr_wide(a: &Limbs) -> [u64; 8] {
+pub(crate) fn sqr_wide(a: &Limbs) -> [u64; 8] {
     let (t1, c) = mac(0, a[0], a[1], 0);
     let (t2, c) = mac(0, a[0], a[2], c);
     let (t3, t4) = mac(0, a[0], a[3], c);

@@ -6,6 +6,7 @@ mod edges;
 mod hmac;
 mod signing;
 mod wycheproof;
+mod x25519;
 
 use crypto_p256::Cpu;
 
