@@ -43,6 +43,16 @@ pub struct Replies {
 }
 
 impl Replies {
+    /// RFC 6066 section 3: MUST NOT acknowledge server_name when a session is resumed; certificates
+    /// and their status are not sent then.
+    pub fn resumed(self, resumed: bool) -> Self {
+        Replies {
+            server_name: self.server_name && !resumed,
+            status_request: self.status_request && !resumed,
+            ..self
+        }
+    }
+
     /// The name of the application protocol.
     pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
         negotiate::names(env.alpn_protocols()).nth(self.alpn?.into())

@@ -37,6 +37,11 @@ impl Tolerance {
         self.early_data = Some(EARLY_DATA_MAX);
     }
 
+    /// No more early data can come.
+    pub fn expect_no_early_data(&mut self) {
+        self.early_data = None;
+    }
+
     /// RFC 8446 section 5: a change_cipher_spec with the value 1 MUST be dropped, any other value
     /// and a protected one MUST be refused.
     fn change_cipher_spec(&mut self, content: &[u8]) -> Result<(), Error> {
@@ -232,7 +237,7 @@ impl<C: Crypto> Context<C> {
             opened => opened?,
         };
         // What opens under the handshake keys is behind all early data.
-        self.tolerance.early_data = None;
+        self.tolerance.expect_no_early_data();
         if kind == ContentType::ChangeCipherSpec {
             return Err(Reason::BadChangeCipherSpec.into());
         }

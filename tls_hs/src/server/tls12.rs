@@ -53,7 +53,7 @@ pub fn start<E: Environment>(
     params.suite = suite;
     params.group = group;
     params.client_random = *hello.random;
-    params.replies = replies;
+    params.replies = replies.resumed(resumed.is_some());
     env.crypto().random(&mut params.random);
     if env.config().allows_version(Version::Tls13) {
         if let Some(tail) = params.random.last_chunk_mut() {
@@ -69,7 +69,7 @@ pub fn start<E: Environment>(
         extended_master_secret: hello.extended_master_secret,
         point_formats: hello.point_formats.is_some(),
         session_ticket: hello.session_ticket.is_some() && renew && ticket::available(env),
-        status_request: replies.status_request && resumed.is_none(),
+        status_request: params.replies.status_request,
     };
     let Some(session) = resumed else {
         cx.transcript = Transcript::new(suite.hash());

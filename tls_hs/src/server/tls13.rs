@@ -92,7 +92,7 @@ impl RecvdCh {
         params.suite = suite;
         params.group = group;
         params.session_id = SessionId::new(hello.session_id);
-        params.replies = replies;
+        params.replies = replies.resumed(psk.is_some());
         params.psk = psk;
         params.tickets = match resumes_with_dhe(hello) && ticket::available(env) {
             true => env.config().tickets,

@@ -179,3 +179,15 @@ impl Hello {
         record(22, &self.message())
     }
 }
+
+/// The types in a list of extensions, with its length in front.
+pub fn extension_types(list: &[u8]) -> Vec<u16> {
+    let len = usize::from(u16::from_be_bytes([list[0], list[1]]));
+    let mut rest = &list[2..2 + len];
+    let mut types = Vec::new();
+    while !rest.is_empty() {
+        types.push(u16::from_be_bytes([rest[0], rest[1]]));
+        rest = &rest[4 + usize::from(u16::from_be_bytes([rest[2], rest[3]]))..];
+    }
+    types
+}

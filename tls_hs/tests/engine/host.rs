@@ -301,7 +301,7 @@ pub struct Connection {
     pub host: Host,
     pub unread: Vec<u8>,
     pub out: Vec<u8>,
-    scratch: Box<[u8; SCRATCH_LEN]>,
+    pub scratch: Box<[u8; SCRATCH_LEN]>,
 }
 
 impl Connection {
@@ -329,6 +329,12 @@ impl Connection {
     }
 
     fn run(&mut self) -> Result<(), Error> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// Carries out one step. False if there is nothing to do.
+    pub fn turn(&mut self) -> Result<bool, Error> {
         let Connection {
             server,
             host,
@@ -336,40 +342,37 @@ impl Connection {
             out,
             scratch,
         } = self;
-        loop {
-            match server.step() {
-                Step::Receive => {
-                    let consumed = server.receive(host, &unread[..], scratch)?;
-                    if consumed == 0 {
-                        return Ok(());
-                    }
-                    unread.drain(..consumed);
-                }
-                Step::MakeShare { group } => {
-                    let (private, public) = host.make_share(group);
-                    server.share_made(host, &private, &public)?;
-                }
-                Step::Derive {
-                    group,
-                    private,
-                    peer,
-                } => {
-                    let shared = derive(group, private, peer);
-                    server.derived(host, shared.as_ref().map(|s| &s[..]))?;
-                }
-                Step::Sign { digest } => {
-                    let signature: p256::ecdsa::Signature =
-                        identity().key.sign_prehash(digest).unwrap();
-                    server.signed(host, signature.to_der().as_bytes())?;
-                }
-                Step::Transmit => {
-                    let mut room = vec![0; host.room];
-                    let len = server.transmit(host, &mut room)?;
-                    assert!(len > 0, "transmit stalls with {} bytes of room", host.room);
-                    out.extend_from_slice(&room[..len]);
-                }
-                Step::Established | Step::Failed => return Ok(()),
+        match server.step() {
+            Step::Receive => {
+                let consumed = server.receive(host, &unread[..], scratch)?;
+                unread.drain(..consumed);
+                return Ok(consumed != 0);
             }
+            Step::MakeShare { group } => {
+                let (private, public) = host.make_share(group);
+                server.share_made(host, &private, &public)?;
+            }
+            Step::Derive {
+                group,
+                private,
+                peer,
+            } => {
+                let shared = derive(group, private, peer);
+                server.derived(host, shared.as_ref().map(|s| &s[..]))?;
+            }
+            Step::Sign { digest } => {
+                let signature: p256::ecdsa::Signature =
+                    identity().key.sign_prehash(digest).unwrap();
+                server.signed(host, signature.to_der().as_bytes())?;
+            }
+            Step::Transmit => {
+                let mut room = vec![0; host.room];
+                let len = server.transmit(host, &mut room)?;
+                assert!(len > 0, "transmit stalls with {} bytes of room", host.room);
+                out.extend_from_slice(&room[..len]);
+            }
+            Step::Established | Step::Failed => return Ok(false),
         }
+        Ok(true)
     }
 }

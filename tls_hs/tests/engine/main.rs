@@ -5,6 +5,7 @@
 mod client;
 mod hello;
 mod host;
+mod order;
 mod outcomes;
 mod peers;
 mod protection;

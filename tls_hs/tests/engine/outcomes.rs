@@ -404,12 +404,21 @@ fn early_data_before_the_second_hello_is_skipped_up_to_the_limit() {
         .set(KEY_SHARE, key_shares(&[]))
         .with(EARLY_DATA, vec![]);
     let second = Hello::tls13().set(KEY_SHARE, key_shares(&[(0x001d, &X25519_SHARE)]));
+    // A client without compatibility mode is not sent a change_cipher_spec.
+    let mut bare = first.clone();
+    bare.session_id.clear();
+    let (_, connection) = show(Host::default(), &bare.record());
+    assert_eq!(crate::protection::split_records(&connection.out).len(), 1);
+
     for (len, result) in [(8192, Ok(())), (8193, Err(Error(Reason::TooMuchEarlyData)))] {
         let (_, mut connection) = show(Host::default(), &first.record());
         connection.take(&record(23, &vec![0; 8192])).unwrap();
         assert_eq!(connection.take(&record(23, &vec![0; len])), result);
         if result.is_ok() {
             assert_eq!(connection.take(&second.record()), Ok(()));
+            // There is none behind the second ClientHello.
+            let late = connection.take(&record(23, &[0; 64]));
+            assert_eq!(late, Err(Error(Reason::BadRecordMac)));
         }
     }
 }

@@ -7,6 +7,7 @@ use openssl::ssl::{SslSession, SslVersion};
 use rustls::crypto::{aws_lc_rs, ring};
 
 use crate::client::{handshake, keys, rustls_config, Client, OpenSsl, Rustls};
+use crate::hello::{extension_types, SERVER_NAME};
 use crate::host::{Connection, Host};
 use tls_hs::{Error, NamedGroup, Reason, Suite, Version};
 
@@ -192,44 +193,113 @@ fn a_retried_handshake_may_resume() {
     assert_eq!(established.group, NamedGroup::Secp256r1);
 }
 
+/// An OpenSSL client that keeps the sessions it gets. In DER, since OpenSSL spoils the session of a
+/// connection that is dropped.
+struct Resuming {
+    sessions: Arc<Mutex<Vec<Vec<u8>>>>,
+    client: OpenSsl,
+}
+
+impl Resuming {
+    fn new(version: SslVersion, extended: bool, session: Option<&[u8]>) -> Self {
+        let sessions: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let store = sessions.clone();
+        let client = OpenSsl::with(
+            |context| {
+                context.set_max_proto_version(Some(version)).unwrap();
+                context.set_session_cache_mode(openssl::ssl::SslSessionCacheMode::CLIENT);
+                context.set_new_session_callback(move |_, session| {
+                    store.lock().unwrap().push(session.to_der().unwrap());
+                });
+                if !extended {
+                    // SSL_OP_NO_EXTENDED_MASTER_SECRET, which the crate has no name for.
+                    context.set_options(openssl::ssl::SslOptions::from_bits_retain(1));
+                }
+            },
+            |ssl| {
+                if let Some(session) = session {
+                    let session = SslSession::from_der(session).unwrap();
+                    // SAFETY: the session is used with a context of the same configuration.
+                    unsafe { ssl.set_session(&session) }.unwrap();
+                }
+            },
+        );
+        Resuming { sessions, client }
+    }
+
+    /// Runs the handshake. Returns whether it was a resumption, whether there is an extended master
+    /// secret, and the new session.
+    fn connect(mut self, version: Version) -> (bool, bool, Option<Vec<u8>>) {
+        let mut connection = Connection::new(host(version));
+        handshake(&mut self.client, &mut connection).unwrap();
+        assert!(self.client.complete());
+        self.client.read_nothing();
+        let established = connection.server.established().unwrap();
+        assert_eq!(
+            self.client.stream.ssl().session_reused(),
+            established.resumed
+        );
+        let session = self.sessions.lock().unwrap().pop();
+        (
+            established.resumed,
+            established.extended_master_secret,
+            session,
+        )
+    }
+}
+
 #[test]
 fn openssl_resumes_in_both_versions() {
     for (version, protocol) in [
         (Version::Tls12, SslVersion::TLS1_2),
         (Version::Tls13, SslVersion::TLS1_3),
     ] {
-        // In DER, since OpenSSL spoils the session of a connection that is dropped.
-        let sessions: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-        let connect = |session: Option<&SslSession>| {
-            let store = sessions.clone();
-            let mut client = OpenSsl::with(
-                |context| {
-                    context.set_max_proto_version(Some(protocol)).unwrap();
-                    context.set_session_cache_mode(openssl::ssl::SslSessionCacheMode::CLIENT);
-                    context.set_new_session_callback(move |_, session| {
-                        store.lock().unwrap().push(session.to_der().unwrap());
-                    });
-                },
-                |ssl| {
-                    if let Some(session) = session {
-                        // SAFETY: the session is used with a context of the same configuration.
-                        unsafe { ssl.set_session(session) }.unwrap();
-                    }
-                },
-            );
-            let mut connection = Connection::new(host(version));
-            handshake(&mut client, &mut connection).unwrap();
-            assert!(client.complete());
-            client.read_nothing();
-            let resumed = connection.server.established().unwrap().resumed;
-            assert_eq!(client.stream.ssl().session_reused(), resumed);
-            resumed
-        };
-        assert!(!connect(None));
-        let session = sessions.lock().unwrap().pop().expect("a session");
-        let session = SslSession::from_der(&session).unwrap();
-        assert!(connect(Some(&session)));
+        let (resumed, _, session) = Resuming::new(protocol, true, None).connect(version);
+        assert!(!resumed);
+        let again = Resuming::new(protocol, true, session.as_deref());
+        assert!(again.connect(version).0);
     }
+}
+
+/// RFC 7627 section 5.3.
+#[test]
+fn extended_master_secrets_are_kept_over_resumption() {
+    let new = |extended, session| Resuming::new(SslVersion::TLS1_2, extended, session);
+    let version = Version::Tls12;
+    let (_, extended, without) = new(false, None).connect(version);
+    assert!(!extended);
+    let (_, extended, with) = new(true, None).connect(version);
+    assert!(extended);
+
+    let (resumed, extended, _) = new(false, without.as_deref()).connect(version);
+    assert_eq!((resumed, extended), (true, false));
+    let (resumed, extended, _) = new(true, without.as_deref()).connect(version);
+    assert_eq!((resumed, extended), (false, true));
+    let (resumed, extended, _) = new(true, with.as_deref()).connect(version);
+    assert_eq!((resumed, extended), (true, true));
+    let mut lost = new(false, with.as_deref());
+    let mut connection = Connection::new(host(version));
+    let result = connection.take(&lost.client.give());
+    assert_eq!(result, Err(Error(Reason::LostExtendedMasterSecret)));
+    assert_eq!(connection.out, [21, 3, 3, 0, 2, 2, 40]);
+}
+
+/// RFC 6066 section 3: no server_name in the ServerHello of a resumed session.
+#[test]
+fn server_name_is_not_acknowledged_again() {
+    let config = rustls_config(ring::default_provider());
+    let extensions = || {
+        let mut client = Rustls::new(config.clone());
+        let mut connection = Connection::new(host(Version::Tls12));
+        connection.take(&client.give()).unwrap();
+        let hello = connection.out.clone();
+        client.take(&std::mem::take(&mut connection.out)).unwrap();
+        handshake(&mut client, &mut connection).unwrap();
+        let session_id_len = usize::from(hello[5 + 38]);
+        extension_types(&hello[5 + 39 + session_id_len + 3..])
+    };
+    assert!(extensions().contains(&SERVER_NAME));
+    assert!(!extensions().contains(&SERVER_NAME));
 }
 
 /// A byte of a ticket that changes makes a full handshake, one of a binder an alert.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What may come between the ClientHello and the client's Finished, and what may not.
 
-use crate::hello::{message, record, Hello, EARLY_DATA};
+use crate::hello::{extension_types, message, record, Hello, EARLY_DATA, RECORD_SIZE_LIMIT};
 use crate::host::{Connection, Host};
 use crate::protection::{split_records, Protection, Secrets};
 use tls_hs::{AlertDescription, Error, Reason};
@@ -13,6 +13,8 @@ struct Waiting {
     server: Protection,
     client: Protection,
     finished: Vec<u8>,
+    /// Types of EncryptedExtensions.
+    extensions: Vec<u16>,
 }
 
 fn waiting() -> Waiting {
@@ -34,7 +36,9 @@ fn waiting_for(hello: &Hello) -> Waiting {
         assert_eq!(kind, 22);
         messages.extend_from_slice(&content);
     }
+    let encrypted_extensions = &messages[hello.message().len() + server_hello.len()..];
     Waiting {
+        extensions: extension_types(&encrypted_extensions[4..]),
         connection,
         server: Protection::new(&secrets.application("s", &messages)),
         client: Protection::new(&secrets.client_handshake),
@@ -207,6 +211,27 @@ fn alerts_end_the_handshake_but_for_user_canceled() {
     let first = w.client.seal(22, &w.finished[..5], 0);
     let sealed = w.client.seal(21, &canceled, 0);
     w.refuses(&[first, sealed].concat(), Reason::InterleavedRecord);
+}
+
+#[test]
+fn records_are_as_short_as_the_client_wants() {
+    for (limit, longest) in [(64, 63), (100, 99), (0x4001, 16384)] {
+        let limit: u16 = limit;
+        let data = limit.to_be_bytes().to_vec();
+        let hello = Hello::tls13().with(RECORD_SIZE_LIMIT, data);
+        let mut connection = Connection::new(Host::default());
+        connection.take(&hello.record()).unwrap();
+        let records = split_records(&connection.out);
+        let content_len = |record: &&[u8]| record.len() - 5 - 16 - 1;
+        assert_eq!(
+            records[2..].iter().map(content_len).max(),
+            Some(longest.min(content_len(&records[2])))
+        );
+        assert!(content_len(&records[2]) <= longest);
+        let w = waiting_for(&hello);
+        assert!(w.extensions.contains(&RECORD_SIZE_LIMIT));
+        w.finish();
+    }
 }
 
 /// Early data is protected by keys that the engine does not have.

@@ -34,11 +34,10 @@ fn served(hello: &Hello) -> (Vec<u16>, Vec<u8>) {
         if std::mem::take(&mut first) {
             let at = 4 + 2 + 32;
             assert_eq!(message[at], 0, "a session ID that cannot be resumed");
-            let mut rest = message.get(at + 6..).unwrap_or(&[]);
-            while !rest.is_empty() {
-                extensions.push(u16::from_be_bytes([rest[0], rest[1]]));
-                rest = &rest[4 + usize::from(u16::from_be_bytes([rest[2], rest[3]]))..];
-            }
+            extensions = message.get(at + 4..).map_or(Vec::new(), |list| match list {
+                [] => Vec::new(),
+                list => extension_types(list),
+            });
         }
     }
     (extensions, kinds)

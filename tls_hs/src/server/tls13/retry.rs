@@ -109,6 +109,7 @@ impl Retry {
         if !same {
             return Err(Reason::BadSecondClientHello.into());
         }
+        cx.tolerance.expect_no_early_data();
         RecvdCh::enter(cx, env, hello, message, selection, replies)
     }
 }
