@@ -4,13 +4,14 @@
 # What is built from this checkout: the module ($BUILD/obj), the programs, and the
 # folder that a VM gets to see.
 
-# One build of a checkout at a time.
+# One build of a checkout at a time, and none while a part of the cache is replaced.
 build_locked() {
 	mkdir -p "$BUILD"
 	(
+		flock -s 6
 		flock 7
 		"$@"
-	) 7>"$BUILD/lock"
+	) 6>>"$CACHE/lock" 7>"$BUILD/lock"
 }
 
 # kbuild DIR ARGUMENT...: objects go to DIR and stay out of the source tree

@@ -48,22 +48,28 @@ step_release() {
 	kernel_names
 }
 
-# Where make_tree unpacks is where it stays: a prepared tree remembers its place.
+# Unpacks packages, never installs them: they would want an initramfs and a boot loader.
 make_tree() {
-	local make=(make -C "$KTREE" CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 "KERNELRELEASE=$KREL")
-	rm -rf "$KTREE" "$KTREE.deb"
-	mkdir -p "$KTREE.deb"
-	in_root "$ENV_DIR/archive" source "$KREL" "$KVER" "$KTREE.deb"
-	mv "$KTREE.deb/tree" "$KTREE"
-	rmdir "$KTREE.deb"
+	local deb=$KTREE.deb headers=./usr/src/linux-headers-$KREL
+	local make=("$ENV_DIR/with-rust-src" make -C "$KTREE" CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 "KERNELRELEASE=$KREL")
+	rm -rf "$KTREE" "$deb"
+	mkdir -p "$KTREE" "$deb"
+	in_root "$ENV_DIR/archive" fetch source "$KREL" "$KVER" "$deb"
+	in_root bash -euo pipefail -c '
+		dpkg-deb --fsys-tarfile "$1"/linux-source-*.deb | tar -xO --wildcards "./usr/src/linux-source-*.tar.xz" |
+			xz -dc -T0 | tar -x -C "$2" --strip-components=1
+		dpkg-deb --fsys-tarfile "$1"/linux-headers-*.deb |
+			tar -x -C "$2" --strip-components=4 "$3/.config" "$3/Module.symvers"
+	' - "$deb" "$KTREE" "$headers"
+	rm -rf "$deb"
 	cp "$KTREE/.config" "$KTREE/.config.debian"
-	in_root "$ENV_DIR/with-rust-src" "${make[@]}" olddefconfig
+	in_root "${make[@]}" olddefconfig
 	# The module loads only if it is built with the compilers of the kernel.
 	if ! diff "$KTREE/.config.debian" "$KTREE/.config"; then
 		echo "the build root's tools differ from those that Debian built $KREL with" >&2
 		return 1
 	fi
-	in_root "$ENV_DIR/with-rust-src" "${make[@]}" -j"$(nproc)" modules_prepare
+	in_root "${make[@]}" -j"$(nproc)" modules_prepare
 }
 
 step_tree() {
@@ -77,12 +83,22 @@ step_tree() {
 }
 
 make_image() {
-	rm -rf "$KIMAGE" "$KIMAGE.new"
-	mkdir -p "$KIMAGE.new"
-	in_root "$ENV_DIR/archive" image "$KREL" "$KVER" "$KIMAGE.new"
-	mv "$KIMAGE.new" "$KIMAGE"
+	local new=$KIMAGE.new dir
+	rm -rf "$KIMAGE" "$new"
+	mkdir -p "$new/deb" "$new/lib/modules"
+	in_root "$ENV_DIR/archive" fetch image "$KREL" "$KVER" "$new/deb"
+	in_root bash -euo pipefail -c 'for deb in "$1"/deb/*.deb; do dpkg-deb -x "$deb" "$1/unpacked"; done' - "$new"
+	# vmlinuz, vmlinuz.unsigned or vmlinuz-RELEASE, in /boot or beside the modules
+	find "$new/unpacked" -type f -name 'vmlinuz*' -exec mv {} "$new/vmlinuz" \;
+	for dir in "$new"/unpacked/{usr/,}lib/modules/"$KREL"; do
+		[ ! -d "$dir/kernel" ] || mv "$dir" "$new/lib/modules/"
+	done
+	[ -s "$new/vmlinuz" ] && [ -d "$new/lib/modules/$KREL/kernel" ]
+	rm -rf "$new/deb" "$new/unpacked"
+	in_root /sbin/depmod -b "$new" "$KREL"
+	mv "$new" "$KIMAGE"
 }
 
 step_image() {
-	ensure "image-$KREL" "$(hash_of "$KREL" "$KVER" "$(declare -f make_image)" "$ENV_DIR/archive")" "stock kernel image $KREL" make_image
+	ensure "image-$KREL" "$(hash_of "$KREL" "$KVER" "$(declare -f make_image)")" "stock kernel image $KREL" make_image
 }
