@@ -59,7 +59,7 @@ pub(crate) trait Arith: Copy {
 
     /// Entry `index` of `table`; every entry is read.
     #[inline(always)]
-    fn lookup<const N: usize>(self, table: &[Entry<N>], index: u64) -> Entry<N> {
+    fn lookup<const N: usize, const E: usize>(self, table: &[Entry<N>; E], index: u64) -> Entry<N> {
         let mut r = [0; N];
         for (entry, i) in table.iter().zip(0u64..) {
             let chosen = limbs::mask(limbs::is_zero_word(i ^ index));

@@ -49,6 +49,6 @@ pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar) -> Accumulator {
             acc.add(arith, &point);
         }
     }
-    acc.negate_if(negate);
+    acc.negate_if(arith, negate);
     acc
 }

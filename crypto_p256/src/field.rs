@@ -55,13 +55,9 @@ impl Fe {
     }
 
     /// `-self` where `mask` is all ones, `self` where it is zero.
-    #[inline]
-    pub(crate) fn negate_if(&self, mask: u64) -> Fe {
-        Fe(limbs::select(
-            mask,
-            &self.0,
-            &limbs::sub_mod(&[0; 4], &self.0, &P),
-        ))
+    #[inline(always)]
+    pub(crate) fn negate_if<A: Arith>(&self, arith: A, mask: u64) -> Fe {
+        Fe(limbs::select(mask, &self.0, &arith.sub(&Fe::ZERO, self).0))
     }
 
     /// `1 / self`, and 0 for 0.

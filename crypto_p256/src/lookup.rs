@@ -37,12 +37,16 @@ impl Entry<8> {
 
     /// The multiple for digit u.
     #[inline(always)]
-    pub(crate) fn select<A: Arith>(arith: A, table: &[Entry<8>], u: u64) -> Affine {
-        let (index, negative) = signed_index(table.len(), u);
+    pub(crate) fn select<A: Arith, const E: usize>(
+        arith: A,
+        table: &[Entry<8>; E],
+        u: u64,
+    ) -> Affine {
+        let (index, negative) = signed_index(E, u);
         let Affine { x, y } = arith.lookup(table, index).point();
         Affine {
             x,
-            y: y.negate_if(negative),
+            y: y.negate_if(arith, negative),
         }
     }
 }

@@ -68,8 +68,8 @@ impl Accumulator {
     }
 
     /// `-self` where `mask` is all ones.
-    pub(crate) fn negate_if(&mut self, mask: u64) {
-        self.y = self.y.negate_if(mask);
+    pub(crate) fn negate_if<A: Arith>(&mut self, arith: A, mask: u64) {
+        self.y = self.y.negate_if(arith, mask);
     }
 
     /// The affine form of a point other than the identity.

@@ -36,7 +36,7 @@ pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar, point: &Affine) -> Accumulator
         }
         acc.add(arith, &Entry::select(arith, &table, digit(&k, i)));
     }
-    acc.negate_if(negate);
+    acc.negate_if(arith, negate);
     acc
 }
 

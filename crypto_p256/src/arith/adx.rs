@@ -331,7 +331,8 @@ impl Arith for Adx {
     }
 
     #[inline(always)]
-    fn lookup<const N: usize>(self, table: &[Entry<N>], index: u64) -> Entry<N> {
+    fn lookup<const N: usize, const E: usize>(self, table: &[Entry<N>; E], index: u64) -> Entry<N> {
+        const { assert!(E > 0 && E % 8 == 0 && (N == 8 || N == 12)) };
         let mut r = [0; N];
         for (chunk, first) in r.chunks_mut(8).zip([0, 64]) {
             match chunk {

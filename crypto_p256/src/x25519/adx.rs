@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use super::field::{Arith25519, Fe, Ladder};
+use super::field::{Arith25519, Extended, Fe, Ladder};
 use crate::arith::adx::words::{load, product, product_row, square, store};
 use crate::arith::{Adx, Arith};
 use crate::lookup::Entry;
@@ -292,7 +292,40 @@ impl Arith25519 for Adx {
     }
 
     #[inline(always)]
-    fn lookup(self, table: &[Entry<12>], index: u64) -> Entry<12> {
+    fn lookup<const E: usize>(self, table: &[Entry<12>; E], index: u64) -> Entry<12> {
         Arith::lookup(self, table, index)
+    }
+
+    /// The formulas of the trait.
+    #[inline(always)]
+    fn add_addend(self, p: &mut Extended) {
+        // SAFETY: reads and writes within the point, whose layout is eleven numbers of 32 octets in
+        // the order of its fields; the processor has the instructions by the invariant of `self`.
+        unsafe {
+            asm!(
+                // x: 0, y: 32, z: 64, t: 96, the addend's sum: 128, difference: 160, product: 192,
+                // the scratch from 224 on.
+                load!("rsi + 32"), sub_q!("rsi"), store!("rsi + 224"),
+                load!("rsi + 32"), add_q!("rsi"), store!("rsi + 256"),
+                product!("rsi + 96", "rsi + 192"), reduce_q!(), store!("rsi + 288"), // c
+                product!("rsi + 224", "rsi + 160"), reduce_q!(), store!("rsi + 224"), // a
+                product!("rsi + 256", "rsi + 128"), reduce_q!(), store!("rsi + 256"), // b
+                load!("rsi + 64"), add_q!("rsi + 64"), store!("rsi + 96"), // d
+                sub_q!("rsi + 288"), store!("rsi + 64"), // f
+                load!("rsi + 256"), sub_q!("rsi + 224"), store!("rsi + 320"), // e
+                load!("rsi + 96"), add_q!("rsi + 288"), store!("rsi + 288"), // g
+                load!("rsi + 256"), add_q!("rsi + 224"), store!("rsi + 256"), // h
+                product!("rsi + 320", "rsi + 64"), reduce_q!(), store!("rsi"), // x = e f
+                product!("rsi + 288", "rsi + 256"), reduce_q!(), store!("rsi + 32"), // y = g h
+                product!("rsi + 320", "rsi + 256"), reduce_q!(), store!("rsi + 96"), // t = e h
+                product!("rsi + 288", "rsi + 64"), reduce_q!(), store!("rsi + 64"), // z = f g
+                in("rsi") p,
+                t = out(reg) _,
+                out("rax") _, out("rcx") _, out("rdx") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                options(nostack),
+            );
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Arith25519 for Portable {
     }
 
     #[inline]
-    fn lookup(self, table: &[Entry<12>], index: u64) -> Entry<12> {
+    fn lookup<const E: usize>(self, table: &[Entry<12>; E], index: u64) -> Entry<12> {
         Arith::lookup(self, table, index)
     }
 }

@@ -227,22 +227,23 @@ macro_rules! store_high {
     };
 }
 
-/// Reads the words from `$first` on of all entries of `$table` and leaves those of entry `$index` in
-/// the places given, each with its offset in octets.
+/// Reads the words from `$first` octets on of all entries of `$table` and leaves those of entry
+/// `$index` in the places given, each with its offset in octets. There must be a multiple of 8 of
+/// entries of N words.
 macro_rules! scan {
     ($table:expr, $index:expr, $first:expr, $($r:ident $offset:literal),+) => {{
         let core::ops::Range { start, end } = $table.as_ptr_range();
         let (start, end) = (start.wrapping_byte_add($first), end.wrapping_byte_add($first));
-        // SAFETY: reads the table and nothing else: `end` is a multiple of the size of an entry
-        // away, and `first` and the offsets are together those of words of one entry.
+        // SAFETY: reads the table and nothing else: `end` is a multiple of 8 times the size of an
+        // entry away, and `first` and the offsets are together those of words of one entry.
         unsafe {
             core::arch::asm!(
-                "jmp 3f",
                 "2:",
+                ".rept 8",
                 "sub {index}, 1",
                 $(concat!("cmovc {", stringify!($r), "}, [{p} + ", $offset, "]"),)+
                 "add {p}, {size}",
-                "3:",
+                ".endr",
                 "cmp {p}, {end}",
                 "jne 2b",
                 size = const N * 8,
