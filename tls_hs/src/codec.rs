@@ -120,6 +120,12 @@ impl<'a> List16<'a> {
     }
 }
 
+/// The vectors with uint8 lengths that follow one another in `list`, as ALPN has its names.
+pub fn vectors8(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut reader = Reader::new(list);
+    core::iter::from_fn(move || reader.vec8(1).ok())
+}
+
 /// Where encoded bytes go.
 pub trait Sink {
     /// Appends `bytes`.

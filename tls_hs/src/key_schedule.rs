@@ -23,7 +23,7 @@
 
 use crate::record::{Boundary, Traffic};
 use crate::secret::Secret;
-use crate::transcript::{Digest, Transcript};
+use crate::transcript::Digest;
 use crate::{codec::copy, Crypto, HashAlgorithm, Suite};
 
 /// The slot of the current secret.
@@ -84,7 +84,7 @@ impl Early {
         out: &mut Secret<48>,
     ) {
         let hash = self.0.hash();
-        let nothing = Transcript::<C>::hash_of_nothing(hash);
+        let nothing = Digest::of_nothing(hash);
         let mut key = Secret::<48>::zero();
         let slot = first_mut(key.bytes_mut(), hash);
         expand_label(
@@ -264,7 +264,7 @@ fn finished_mac<C: Crypto>(
 
 /// Derive-Secret(slot, "derived", "") as the salt of the HKDF-Extract of `input`.
 fn extract<C: Crypto>(crypto: &mut C, keys: &mut KeySchedule, hash: HashAlgorithm, input: &[u8]) {
-    let nothing = Transcript::<C>::hash_of_nothing(hash);
+    let nothing = Digest::of_nothing(hash);
     let mut salt = Secret::<48>::zero();
     let salt = first_mut(salt.bytes_mut(), hash);
     expand_label(

@@ -83,7 +83,7 @@ impl Traffic {
     }
 
     /// The static IV: 12 bytes that are combined with the sequence number, or, for AES-GCM in
-    /// TLS 1.2, the 4 bytes of the implicit nonce and 8 of no meaning.
+    /// TLS 1.2, the 4 bytes of the implicit nonce and 8 zeros.
     pub fn iv(&self) -> &[u8; 12] {
         self.iv.bytes()
     }
@@ -152,6 +152,7 @@ impl Traffic {
 
     /// Replaces the keys by those of TLS 1.2. Protection begins with [`Traffic::activate`].
     pub(crate) fn prepare_tls12(&mut self, suite: Suite, key: &[u8], iv: &[u8]) {
+        self.wipe();
         crate::codec::copy(key, self.key.bytes_mut());
         crate::codec::copy(iv, self.iv.bytes_mut());
         self.suite = suite;
@@ -200,12 +201,13 @@ impl Traffic {
             .saturating_add(self.trailer_len())
     }
 
+    /// The IV combined with the sequence number: RFC 8446 section 5.3 and RFC 7905 section 2; and
+    /// RFC 5288 section 3, since there the IV ends with zeros.
     fn nonce(&self) -> [u8; 12] {
         let mut nonce = *self.iv.bytes();
-        let explicit = self.explicit_nonce_len() != 0;
         if let Some(tail) = nonce.last_chunk_mut::<8>() {
             for (n, s) in tail.iter_mut().zip(self.seq.to_be_bytes()) {
-                *n = if explicit { s } else { *n ^ s };
+                *n ^= s;
             }
         }
         nonce

@@ -30,6 +30,13 @@
 //! States are named after RFC 8446 appendix A.2. A state is a value that the transition out of it
 //! consumes; `Failed` takes its place until the transition has succeeded, so that after an error
 //! nothing but the alert goes out. Secrets are not part of states but stay in place in [`Context`].
+//!
+//! # Work
+//!
+//! Besides the steps, which the driver carries out at most once each, a connection costs at most: a
+//! look at each of 2048 records and one copy, one parse and one hash of 16384 bytes for a
+//! ClientHello, twice with a HelloRetryRequest; four tickets tried; and then, record by record, a
+//! message of at most 72 bytes, 32 change_cipher_specs, 4 warnings, and 16384 bytes of early data.
 
 mod flight;
 mod hello;
@@ -49,7 +56,7 @@ use crate::transcript::Transcript;
 use crate::{
     Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite, Version, SCRATCH_LEN,
 };
-use hello::{Params, Summary};
+use hello::{Params, ServerName, Share, Summary};
 
 /// Least room to give to [`Server::transmit`].
 pub const MIN_TRANSMIT: usize = 128;
@@ -109,49 +116,6 @@ pub struct Established<'a> {
     pub server: &'a Traffic,
     /// The server name that the client asked for.
     pub server_name: Option<&'a [u8]>,
-}
-
-/// A public key on the wire.
-#[derive(Clone, Copy)]
-struct Share {
-    bytes: [u8; 65],
-    len: u8,
-}
-
-impl Share {
-    const EMPTY: Share = Share {
-        bytes: [0; 65],
-        len: 0,
-    };
-
-    /// The share in `bytes`, if it has the length that `group` demands.
-    fn new(group: NamedGroup, bytes: &[u8]) -> Option<Self> {
-        let mut share = Share::EMPTY;
-        share.len = copy(bytes, &mut share.bytes) as u8;
-        (bytes.len() == group.share_len()).then_some(share)
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
-    }
-}
-
-/// A server name, 1 to 255 bytes; none if empty.
-struct ServerName {
-    bytes: [u8; 255],
-    len: u8,
-}
-
-impl ServerName {
-    fn set(&mut self, name: Option<&[u8]>) {
-        self.len = copy(name.unwrap_or(&[]), &mut self.bytes) as u8;
-    }
-
-    fn get(&self) -> Option<&[u8]> {
-        self.bytes
-            .get(..self.len.into())
-            .filter(|name| !name.is_empty())
-    }
 }
 
 /// What stays in place while states change: secrets, so that no copy is left where a state was
@@ -357,10 +321,7 @@ impl<C: Crypto> Server<C> {
                 private: Secret::zero(),
                 peer: Share::EMPTY,
                 verify_data: Secret::zero(),
-                server_name: ServerName {
-                    bytes: [0; 255],
-                    len: 0,
-                },
+                server_name: ServerName::NONE,
                 tolerance: receive::Tolerance::new(),
                 fragment_max: PLAINTEXT_MAX as u16,
                 unread: true,

@@ -12,7 +12,7 @@
 //! The scope of a ticket (server name, application protocol, identity and policy) is not in it but
 //! authenticated with it: in another scope a ticket does not open, and a full handshake follows.
 
-use crate::codec::{copy, Encode, Reader, Window};
+use crate::codec::{copy, vectors8, Encode, Reader, Window};
 use crate::secret::Secret;
 use crate::{Aead, Crypto, Environment, Hash, NamedGroup, Suite, Version};
 
@@ -72,27 +72,37 @@ pub struct Session {
 /// A sealed ticket.
 pub struct Ticket(pub [u8; TICKET_LEN]);
 
-/// Digest of what a ticket is bound to.
-pub struct Scope([u8; 32]);
+/// What a ticket is bound to beside [`Environment::ticket_scope`].
+pub struct Scope<'a> {
+    /// The name that the client asked for, compared without regard to case.
+    pub server_name: Option<&'a [u8]>,
+    /// The application protocol, as its position in [`Environment::alpn_protocols`].
+    pub alpn: Option<u8>,
+}
 
-impl Scope {
-    /// The scope of a connection. Server names are compared without regard to case.
-    pub fn new<E: Environment>(env: &E, server_name: Option<&[u8]>, alpn: Option<&[u8]>) -> Self {
+impl Scope<'_> {
+    /// additional_data of a ticket with this front: that, and a digest of the scope.
+    fn additional_data<E: Environment>(
+        &self,
+        env: &E,
+        front: &[u8],
+    ) -> [u8; NAME_LEN + SALT_LEN + 32] {
+        let mut name = [0; 255];
+        let len = copy(self.server_name.unwrap_or(&[]), &mut name);
+        name.make_ascii_lowercase();
+        let alpn = self
+            .alpn
+            .and_then(|at| vectors8(env.alpn_protocols()).nth(at.into()));
         let mut hash = <<E::Crypto as Crypto>::Sha256 as Hash<32>>::new();
         hash.update(&env.ticket_scope());
-        let name = server_name.unwrap_or(&[]);
-        hash.update(&[name.len() as u8]);
-        name.iter()
-            .for_each(|byte| hash.update(&[byte.to_ascii_lowercase()]));
+        hash.update(&[len as u8]);
+        hash.update(name.get(..len).unwrap_or(&name));
         hash.update(alpn.unwrap_or(&[]));
-        Scope(hash.finish())
-    }
 
-    fn additional_data(&self, front: &[u8]) -> [u8; NAME_LEN + SALT_LEN + 32] {
         let mut data = [0; NAME_LEN + SALT_LEN + 32];
         let (head, tail) = data.split_at_mut(NAME_LEN + SALT_LEN);
         copy(front, head);
-        copy(&self.0, tail);
+        copy(&hash.finish(), tail);
         data
     }
 }
@@ -111,7 +121,7 @@ pub fn is_current<E: Environment>(env: &mut E, ticket: &[u8]) -> bool {
 /// Seals a session with the current ticket key, if there is one.
 pub fn seal<E: Environment>(
     env: &mut E,
-    scope: &Scope,
+    scope: Scope<'_>,
     session: &Session,
     secret: &[u8; 48],
 ) -> Option<Ticket> {
@@ -149,7 +159,7 @@ pub fn seal<E: Environment>(
     let mut ticket = Ticket([0; TICKET_LEN]);
     (&key.name[..], &salt[..]).encode(&mut Window::new(0, &mut ticket.0));
     let (front, sealed) = ticket.0.split_at_mut(NAME_LEN + SALT_LEN);
-    let aad = scope.additional_data(front);
+    let aad = scope.additional_data(env, front);
     let data = state.bytes_mut();
     let nonce = [0; 12];
     let tag = env
@@ -163,7 +173,7 @@ pub fn seal<E: Environment>(
 /// Opens a ticket of this scope that has not expired; puts the secret into its slot.
 pub fn open<E: Environment>(
     env: &mut E,
-    scope: &Scope,
+    scope: Scope<'_>,
     ticket: &[u8],
     secret: &mut Secret<48>,
 ) -> Option<Session> {
@@ -179,7 +189,7 @@ pub fn open<E: Environment>(
     key.ticket(env.crypto(), salt, &mut ticket_key);
     let mut state = Secret::<STATE_LEN>::zero();
     copy(data, state.bytes_mut());
-    let (aad, data) = (scope.additional_data(front), state.bytes_mut());
+    let (aad, data) = (scope.additional_data(env, front), state.bytes_mut());
     let nonce = [0; 12];
     env.crypto()
         .open(Aead::Aes256Gcm, ticket_key.bytes(), &nonce, &aad, data, tag)

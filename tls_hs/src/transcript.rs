@@ -25,11 +25,32 @@ impl Digest {
         }
     }
 
+    /// The hash of nothing, which Derive-Secret takes for an empty list of messages.
+    pub fn of_nothing(algorithm: HashAlgorithm) -> Self {
+        match algorithm {
+            HashAlgorithm::Sha256 => Digest::new(&SHA256_OF_NOTHING),
+            HashAlgorithm::Sha384 => Digest::new(&SHA384_OF_NOTHING),
+        }
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
     }
 }
+
+/// `printf '' | sha256sum`.
+const SHA256_OF_NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// `printf '' | sha384sum`.
+const SHA384_OF_NOTHING: [u8; 48] = [
+    0x38, 0xb0, 0x60, 0xa7, 0x51, 0xac, 0x96, 0x38, 0x4c, 0xd9, 0x32, 0x7e, 0xb1, 0xb1, 0xe3, 0x6a,
+    0x21, 0xfd, 0xb7, 0x11, 0x14, 0xbe, 0x07, 0x43, 0x4c, 0x0c, 0xc7, 0xbf, 0x63, 0xf6, 0xe1, 0xda,
+    0x27, 0x4e, 0xde, 0xbf, 0xe7, 0x6f, 0x65, 0xfb, 0xd5, 0x1a, 0xd2, 0xf1, 0x48, 0x98, 0xb9, 0x5b,
+];
 
 /// The running hash of all handshake messages, in the algorithm of the cipher suite.
 pub enum Transcript<C: Crypto> {
@@ -57,11 +78,6 @@ impl<C: Crypto> Transcript<C> {
             Transcript::Sha256(hash) => Digest::new(&hash.clone().finish()),
             Transcript::Sha384(hash) => Digest::new(&hash.clone().finish()),
         }
-    }
-
-    /// The hash of nothing, which Derive-Secret takes for an empty list of messages.
-    pub fn hash_of_nothing(algorithm: HashAlgorithm) -> Digest {
-        Self::new(algorithm).hash()
     }
 }
 

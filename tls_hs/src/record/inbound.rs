@@ -106,7 +106,6 @@ impl Inbound {
             return Err(Reason::RecordVersion.into());
         }
         let len = usize::from(u16::from_be_bytes([high, low]));
-        let protected = protected && kind != ContentType::ChangeCipherSpec;
         if len
             > if protected {
                 CIPHERTEXT_MAX

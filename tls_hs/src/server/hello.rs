@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Values that states of both versions carry.
 
-use super::{negotiate, Share};
-use crate::codec::{copy, Reader};
+use crate::codec::{copy, vectors8, Reader};
 use crate::msgs::server::{Answers, Tls12Answers};
 use crate::record::PLAINTEXT_MAX;
 use crate::{Environment, NamedGroup, Suite, Version};
@@ -26,6 +25,54 @@ impl SessionId {
 
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+/// A public key on the wire.
+#[derive(Clone, Copy)]
+pub struct Share {
+    bytes: [u8; 65],
+    len: u8,
+}
+
+impl Share {
+    pub const EMPTY: Share = Share {
+        bytes: [0; 65],
+        len: 0,
+    };
+
+    /// The share in `bytes`, if it has the length that `group` demands.
+    pub fn new(group: NamedGroup, bytes: &[u8]) -> Option<Self> {
+        let mut share = Share::EMPTY;
+        share.len = copy(bytes, &mut share.bytes) as u8;
+        (bytes.len() == group.share_len()).then_some(share)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+    }
+}
+
+/// A server name, 1 to 255 bytes; none if empty.
+pub struct ServerName {
+    bytes: [u8; 255],
+    len: u8,
+}
+
+impl ServerName {
+    pub const NONE: ServerName = ServerName {
+        bytes: [0; 255],
+        len: 0,
+    };
+
+    pub fn set(&mut self, name: Option<&[u8]>) {
+        self.len = copy(name.unwrap_or(&[]), &mut self.bytes) as u8;
+    }
+
+    pub fn get(&self) -> Option<&[u8]> {
+        self.bytes
+            .get(..self.len.into())
+            .filter(|name| !name.is_empty())
     }
 }
 
@@ -54,8 +101,8 @@ impl Replies {
     }
 
     /// The name of the application protocol.
-    pub fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
-        negotiate::names(env.alpn_protocols()).nth(self.alpn?.into())
+    fn protocol<'a, E: Environment>(&self, env: &'a E) -> Option<&'a [u8]> {
+        vectors8(env.alpn_protocols()).nth(self.alpn?.into())
     }
 
     /// In the form that goes out. The server's own limit on records is the protocol's.

@@ -23,9 +23,9 @@
 //! 5.3 wants the curve of the certificate's key among the client's groups as well; since then
 //! signature_algorithms says which signatures can be verified, and nothing more is asked for.
 
-use super::hello::Replies;
-use super::{Context, Share};
-use crate::codec::Reader;
+use super::hello::{Replies, Share};
+use super::Context;
+use crate::codec::vectors8;
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::{
     ExtensionType, ECDSA_SECP256R1_SHA256, EMPTY_RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV, PSK_DHE_KE,
@@ -238,14 +238,8 @@ fn alpn(hello: &ClientHello<'_>, configured: &[u8]) -> Result<Option<u8>, Error>
         return Ok(None);
     };
     (0..=u8::MAX)
-        .zip(names(configured))
-        .find(|(_, name)| names(offered).any(|other| other == *name))
+        .zip(vectors8(configured))
+        .find(|(_, name)| vectors8(offered).any(|other| other == *name))
         .map(|(position, _)| Some(position))
         .ok_or(Reason::NoApplicationProtocol.into())
-}
-
-/// The names in a list of protocols, each behind its uint8 length.
-pub fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut reader = Reader::new(list);
-    core::iter::from_fn(move || reader.vec8(1).ok())
 }

@@ -12,14 +12,14 @@ use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, Version
 const CHANGE_CIPHER_SPECS_MAX: u8 = 32;
 /// Most warning alerts.
 const WARNINGS_MAX: u8 = 4;
-/// Most bytes of early data that are skipped.
+/// Most bytes of records that are skipped as early data, headers included.
 const EARLY_DATA_MAX: u16 = 16384;
 
 /// What is still put up with.
 pub struct Tolerance {
     change_cipher_specs: u8,
     warnings: u8,
-    /// Bytes of protected records that may be skipped as early data; `None` if none is expected.
+    /// Bytes that may still be skipped as early data; `None` if none is expected.
     early_data: Option<u16>,
 }
 
@@ -56,9 +56,11 @@ impl Tolerance {
     }
 
     /// RFC 8446 section 4.2.10: skip records as long as they may be early data.
-    fn early_data(&mut self, len: usize, otherwise: Reason) -> Result<(), Error> {
+    fn early_data(&mut self, record: &Header, otherwise: Reason) -> Result<(), Error> {
         let left = usize::from(self.early_data.ok_or(otherwise)?);
-        let left = left.checked_sub(len).ok_or(Reason::TooMuchEarlyData)?;
+        let left = left
+            .checked_sub(record.record_len())
+            .ok_or(Reason::TooMuchEarlyData)?;
         self.early_data = Some(left as u16);
         Ok(())
     }
@@ -147,7 +149,7 @@ impl<C: Crypto> Server<C> {
             ContentType::ChangeCipherSpec => tolerance.change_cipher_spec(content)?,
             ContentType::Alert => tolerance.alert(content, Version::Tls13)?,
             ContentType::ApplicationData => {
-                tolerance.early_data(header.len, Reason::UnexpectedRecord)?;
+                tolerance.early_data(&header, Reason::UnexpectedRecord)?;
             }
             ContentType::Handshake => return Err(Reason::UnexpectedRecord.into()),
         }
@@ -230,8 +232,7 @@ impl<C: Crypto> Context<C> {
         }
         let (kind, content) = match self.read.open(crypto, &header.bytes, body) {
             Err(Error(Reason::BadRecordMac)) => {
-                self.tolerance
-                    .early_data(header.len, Reason::BadRecordMac)?;
+                self.tolerance.early_data(header, Reason::BadRecordMac)?;
                 return Ok(None);
             }
             opened => opened?,

@@ -3,8 +3,8 @@
 //! abbreviated handshake of a ticket, RFC 5077.
 
 use super::flight::{Cursor, Flight};
-use super::hello::{Params, Replies, SessionId, Signature, Summary};
-use super::{negotiate, Context, Next, Share, State};
+use super::hello::{Params, Replies, SessionId, Share, Signature, Summary};
+use super::{negotiate, Context, Next, State};
 use crate::codec::{Encode, Reader, Sink, Window};
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::server as msgs;
@@ -45,8 +45,7 @@ pub fn start<E: Environment>(
     (suite, group): (Suite, NamedGroup),
     replies: Replies,
 ) -> Next {
-    let scope = Scope::new(env, hello.server_name, replies.protocol(env));
-    let resumed = resume(cx, env, hello, &scope)?;
+    let resumed = resume(cx, env, hello, replies.alpn)?;
     cx.unread = false;
 
     let params = &mut cx.params;
@@ -92,11 +91,15 @@ fn resume<E: Environment>(
     cx: &mut Context<E::Crypto>,
     env: &mut E,
     hello: &ClientHello<'_>,
-    scope: &Scope,
+    alpn: Option<u8>,
 ) -> Result<Option<Session>, Error> {
     let config = env.config();
     let Some(ticket) = hello.session_ticket.filter(|ticket| !ticket.is_empty()) else {
         return Ok(None);
+    };
+    let scope = Scope {
+        server_name: hello.server_name,
+        alpn,
     };
     let Some(session) = ticket::open(env, scope, ticket, cx.keys.master()) else {
         return Ok(None);
@@ -423,11 +426,14 @@ impl SendFinished {
             extended_master_secret: params.tls12.extended_master_secret,
             expiry,
         };
-        let scope = Scope::new(env, cx.server_name.get(), params.replies.protocol(env));
+        let scope = Scope {
+            server_name: cx.server_name.get(),
+            alpn: params.replies.alpn,
+        };
         let master = cx.keys.master();
         let announced = params.tls12.session_ticket;
         let ticket = announced
-            .then(|| ticket::seal(env, &scope, &session, master.bytes()))
+            .then(|| ticket::seal(env, scope, &session, master.bytes()))
             .flatten();
         let lifetime = expiry.saturating_sub(now) as u32;
         let flight = LastFlight {

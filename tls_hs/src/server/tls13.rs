@@ -8,16 +8,16 @@ pub use resume::SendTicket;
 pub use retry::{Retry, SendRetry};
 
 use super::flight::{Cursor, Flight};
-use super::hello::{Params, Replies, SessionId, Signature, Summary};
+use super::hello::{Params, Replies, SessionId, Share, Signature, Summary};
 use super::negotiate::{resumes_with_dhe, Selection};
-use super::{Context, Next, Share, State};
+use super::{Context, Next, State};
 use crate::codec::{Encode, Sink};
 use crate::key_schedule::{self, Early, Handshake, Master};
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::server as msgs;
 use crate::record::inbound::MESSAGE_HEADER_LEN;
 use crate::secret::equal;
-use crate::ticket::{self, Scope};
+use crate::ticket;
 use crate::transcript::{Digest, Transcript};
 use crate::{Crypto, Environment, Error, Hash, Reason, Version};
 
@@ -81,8 +81,7 @@ impl RecvdCh {
             share,
             signature,
         } = selection;
-        let scope = Scope::new(env, hello.server_name, replies.protocol(env));
-        let (psk, stage) = resume::choose(cx, env, hello, message, suite, &scope)?;
+        let (psk, stage) = resume::choose(cx, env, hello, message, suite, replies.alpn)?;
         if psk.is_none() && !signature {
             return Err(Reason::NoCommonSignatureAlgorithm.into());
         }

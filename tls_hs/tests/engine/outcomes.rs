@@ -410,7 +410,7 @@ fn early_data_before_the_second_hello_is_skipped_up_to_the_limit() {
     let (_, connection) = show(Host::default(), &bare.record());
     assert_eq!(crate::protection::split_records(&connection.out).len(), 1);
 
-    for (len, result) in [(8192, Ok(())), (8193, Err(Error(Reason::TooMuchEarlyData)))] {
+    for (len, result) in [(8182, Ok(())), (8183, Err(Error(Reason::TooMuchEarlyData)))] {
         let (_, mut connection) = show(Host::default(), &first.record());
         connection.take(&record(23, &vec![0; 8192])).unwrap();
         assert_eq!(connection.take(&record(23, &vec![0; len])), result);

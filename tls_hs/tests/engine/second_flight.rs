@@ -238,14 +238,17 @@ fn records_are_as_short_as_the_client_wants() {
 #[test]
 fn early_data_is_skipped_up_to_the_limit() {
     let announced = Hello::tls13().with(EARLY_DATA, vec![]);
+    let half = record(23, &[7; 8192 - 5]);
     let mut w = waiting_for(&announced);
     w.connection
-        .take(&[&record(23, &[7; 8192])[..], &CCS, &record(23, &[7; 8192])].concat())
+        .take(&[&half[..], &CCS, &half].concat())
         .unwrap();
     w.finish();
-    let mut w = waiting_for(&announced);
-    w.connection.take(&record(23, &[7; 16384])).unwrap();
-    w.refuses(&record(23, &[7]), Reason::TooMuchEarlyData);
+    for excess in [&[7][..], &[]] {
+        let mut w = waiting_for(&announced);
+        w.connection.take(&[&half[..], &half].concat()).unwrap();
+        w.refuses(&record(23, excess), Reason::TooMuchEarlyData);
+    }
     // Behind the first record that opens there is none.
     let mut w = waiting_for(&announced);
     let first = w.client.seal(22, &w.finished[..5], 0);

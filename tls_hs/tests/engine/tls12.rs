@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //! TLS 1.2: what becomes of its ClientHello, and what may come behind it.
 
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::Aes128Gcm;
 use rustls::crypto::ring;
+use sha2::{Digest, Sha256};
 
 use crate::client::{rustls_config, Client, Rustls};
 use crate::hello::*;
 use crate::host::{Connection, Host};
-use crate::protection::split_records;
+use crate::protection::{hmac, split_records};
 use tls_hs::{Error, Reason, Version};
 
 fn refused(hello: &Hello, reason: Reason) {
@@ -247,4 +250,131 @@ fn application_data_behind_finished_stays_unread() {
         .unwrap();
     assert!(connection.server.established().is_some());
     assert_eq!(connection.unread, data);
+}
+
+/// A client that has sent everything but Finished.
+struct Waiting {
+    connection: Connection,
+    key: [u8; 16],
+    salt: [u8; 4],
+    /// verify_data.
+    finished: Vec<u8>,
+}
+
+fn prf(secret: &[u8], label: &[u8], seed: &[u8], len: usize) -> Vec<u8> {
+    let seed = [label, seed].concat();
+    let (mut a, mut out) = (seed.clone(), Vec::new());
+    while out.len() < len {
+        a = hmac(secret, &a);
+        out.extend(hmac(secret, &[&a[..], &seed].concat()));
+    }
+    out[..len].to_vec()
+}
+
+/// The client's private key is 1: its share is the generator, the premaster secret the x-coordinate
+/// of the server's share.
+fn waiting_for_finished() -> Waiting {
+    let hello = Hello::tls12().set(GROUPS, vec16(&u16s(&[0x0017])));
+    let mut connection = Connection::new(Host::default());
+    connection.take(&hello.record()).unwrap();
+    let flight = std::mem::take(&mut connection.out);
+    let mut messages = hello.message();
+    split_records(&flight)
+        .iter()
+        .for_each(|record| messages.extend_from_slice(&record[5..]));
+    let random = messages[hello.message().len() + 6..][..32].to_vec();
+    let share = messages
+        .windows(5)
+        .position(|w| w == [3, 0, 23, 65, 4])
+        .unwrap()
+        + 5;
+    let premaster = messages[share..share + 32].to_vec();
+    let exchange = message(16, &vec8(&P256_SHARE));
+    messages.extend_from_slice(&exchange);
+    connection
+        .take(&[record(22, &exchange), record(20, &[1])].concat())
+        .unwrap();
+
+    let hash = Sha256::digest(&messages);
+    let master = prf(&premaster, b"extended master secret", &hash, 48);
+    let keys = prf(
+        &master,
+        b"key expansion",
+        &[&random[..], &hello.random].concat(),
+        40,
+    );
+    Waiting {
+        connection,
+        key: keys[..16].try_into().unwrap(),
+        salt: keys[32..36].try_into().unwrap(),
+        finished: prf(&master, b"client finished", &hash, 12),
+    }
+}
+
+impl Waiting {
+    /// The first record under the client's keys.
+    fn record(&self, kind: u8, content: &[u8]) -> Vec<u8> {
+        let explicit = [9; 8];
+        let nonce: [u8; 12] = [&self.salt[..], &explicit].concat().try_into().unwrap();
+        let mut aad = vec![0, 0, 0, 0, 0, 0, 0, 0, kind, 3, 1];
+        aad.extend_from_slice(&(content.len() as u16).to_be_bytes());
+        let cipher = Aes128Gcm::new(&self.key.into());
+        let sealed = cipher
+            .encrypt(
+                &nonce.into(),
+                Payload {
+                    msg: content,
+                    aad: &aad,
+                },
+            )
+            .unwrap();
+        record(kind, &[&explicit[..], &sealed].concat())
+    }
+
+    fn refuses(kind: u8, content: &[u8], reason: Reason) {
+        let mut w = waiting_for_finished();
+        let record = w.record(kind, content);
+        assert_eq!(w.connection.take(&record), Err(Error(reason)));
+        assert!(w.connection.server.established().is_none());
+        let alert = reason
+            .alert()
+            .map(|alert| vec![21, 3, 3, 0, 2, 2, alert as u8]);
+        assert_eq!(w.connection.out, alert.unwrap_or_default());
+    }
+}
+
+#[test]
+fn finished_must_be_right_and_alone() {
+    let mut w = waiting_for_finished();
+    let record = w.record(22, &message(20, &w.finished));
+    w.connection.take(&record).unwrap();
+    let established = w.connection.server.established().unwrap();
+    assert_eq!((established.client.seq(), established.server.seq()), (1, 1));
+
+    let right = waiting_for_finished().finished;
+    for at in 0..12 {
+        let mut w = waiting_for_finished();
+        w.finished[at] ^= 1;
+        let record = w.record(22, &message(20, &w.finished));
+        assert_eq!(w.connection.take(&record), Err(Error(Reason::BadFinished)));
+    }
+    Waiting::refuses(22, &message(20, &right[..11]), Reason::DecodeError);
+    Waiting::refuses(
+        22,
+        &message(20, &[&right[..], &[0]].concat()),
+        Reason::DecodeError,
+    );
+    let mut w = waiting_for_finished();
+    let excess = w.record(22, &[message(20, &w.finished), vec![0]].concat());
+    assert_eq!(
+        w.connection.take(&excess),
+        Err(Error(Reason::ExcessHandshakeData))
+    );
+    Waiting::refuses(22, &[], Reason::EmptyRecord);
+    Waiting::refuses(22, &message(1, &[0; 40]), Reason::UnexpectedMessage);
+    Waiting::refuses(20, &[1], Reason::UnexpectedRecord);
+    Waiting::refuses(23, b"data", Reason::UnexpectedRecord);
+    Waiting::refuses(21, &[2, 40], Reason::AlertReceived);
+    Waiting::refuses(22, &[20; 16385], Reason::RecordOverflow);
+    Waiting::refuses(99, &[1], Reason::UnexpectedRecord);
 }

@@ -25,13 +25,17 @@ pub fn choose<E: Environment>(
     hello: &ClientHello<'_>,
     message: &[u8],
     suite: Suite,
-    scope: &Scope,
+    alpn: Option<u8>,
 ) -> Result<(Option<u16>, Early), Error> {
     let mut secret = Secret::<48>::zero();
     let offered = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello));
     let chosen = offered.and_then(|psks| {
         let tickets = (0..TICKETS_TRIED).zip(psks.iter());
         let mut good = tickets.filter(|(_, (identity, _))| {
+            let scope = Scope {
+                server_name: hello.server_name,
+                alpn,
+            };
             let session = ticket::open(env, scope, identity, &mut secret);
             session.is_some_and(|s| s.version == Version::Tls13 && s.suite == suite)
         });
@@ -105,9 +109,9 @@ impl SendTicket {
         summary: Summary,
         stage: Master,
     ) -> Next {
+        let tickets = cx.params.tickets;
         let messages = cx.transcript.hash();
         let stage = stage.resumption(env.crypto(), &mut cx.keys, &messages);
-        let tickets = cx.params.tickets;
         Self::next(cx, env, summary, stage, 0, tickets)
     }
 
@@ -176,8 +180,11 @@ impl NewSessionTicket {
             extended_master_secret: true,
             expiry: env.now().saturating_add(lifetime.into()),
         };
-        let scope = Scope::new(env, cx.server_name.get(), cx.params.replies.protocol(env));
-        let ticket = ticket::seal(env, &scope, &session, psk.bytes())?;
+        let scope = Scope {
+            server_name: cx.server_name.get(),
+            alpn: cx.params.replies.alpn,
+        };
+        let ticket = ticket::seal(env, scope, &session, psk.bytes())?;
         let mut age_add = [0; 4];
         env.crypto().random(&mut age_add);
         let age_add = u32::from_be_bytes(age_add);
