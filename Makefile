@@ -75,4 +75,4 @@ clean:
 clean-cache:
 	@$(ENV)/clean --all
 
--include $(wildcard crypto_p256/*.mk tls_hs/*.mk)
+-include $(wildcard crypto_p256/*.mk tls_hs/*.mk tests/*/*.mk)
