@@ -46,14 +46,15 @@ check_shellcheck() {
 	} | sort -u | xargs -r "$ENV_DIR/in-root" shellcheck
 }
 
-# In user space nobody has the kernel's macros. That <...> is no comparison checkpatch
-# does not see.
+# In user space nobody has the kernel's macros. What checkpatch does not see: <...> may
+# be no comparison, and TYPE ** no multiplication where it does not know the type.
 check_checkpatch() {
 	local found file line rest
 	found=$({
 		sources 'src/*.[ch]' | checkpatch
 		sources 'tools/*.[ch]' 'tests/*.[ch]' |
-			checkpatch --ignore PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,SPLIT_STRING,FUNCTION_ARGUMENTS
+			checkpatch --ignore PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,SPLIT_STRING,FUNCTION_ARGUMENTS |
+			grep -v "consistent spacing around '\*'"
 	} | while IFS=: read -r file line rest; do
 		sed -n "${line}p" "$file" | grep -q '__has_include' || echo "$file:$line:$rest"
 	done)
@@ -65,7 +66,7 @@ check_checkpatch() {
 
 checkpatch() {
 	xargs -r "$ENV_DIR/in-root" perl "$KTREE/scripts/checkpatch.pl" --no-tree --no-summary --terse \
-		--quiet --show-types --typedefsfile "$ENV_DIR/checkpatch.typedefs" -f "$@" || :
+		--quiet --show-types -f "$@" || :
 }
 
 # The user header is C, C++ and bindgen's, and all say the same.
