@@ -37,20 +37,15 @@ hash!(sha2::Sha384, 48);
 /// Cryptography of one thread.
 pub struct HostCrypto {
     cpu: Cpu,
-    random: Random,
-}
-
-enum Random {
-    System,
-    Seeded(Box<ChaCha20Rng>),
+    random: ChaCha20Rng,
 }
 
 impl HostCrypto {
-    /// With the system's random numbers.
+    /// With a random number generator that is seeded by the system.
     pub fn new() -> Self {
         HostCrypto {
             cpu: crate::cpu::detect(),
-            random: Random::System,
+            random: ChaCha20Rng::from_rng(OsRng).expect("the system has random numbers"),
         }
     }
 
@@ -58,8 +53,8 @@ impl HostCrypto {
     /// tests that must be repeatable, and for nothing else.
     pub fn seeded(seed: u64) -> Self {
         HostCrypto {
-            random: Random::Seeded(Box::new(ChaCha20Rng::seed_from_u64(seed))),
-            ..Self::new()
+            cpu: crate::cpu::detect(),
+            random: ChaCha20Rng::seed_from_u64(seed),
         }
     }
 
@@ -209,9 +204,6 @@ impl Crypto for HostCrypto {
     }
 
     fn random(&mut self, out: &mut [u8]) {
-        match &mut self.random {
-            Random::System => OsRng.fill_bytes(out),
-            Random::Seeded(rng) => rng.fill_bytes(out),
-        }
+        self.random.fill_bytes(out);
     }
 }

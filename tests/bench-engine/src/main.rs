@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a handshake costs the server: CPU time and memory, without sockets.
+//!
+//! The same rustls client, not counted, does handshakes in memory with three servers by turns:
+//! the engine, OpenSSL and rustls with aws-lc-rs. For each handshake the CPU time of the thread
+//! is taken around what the server does, from the making of the connection to its end, tickets
+//! included. The medians of all rounds are compared.
+//!
+//! ```text
+//! bench-engine [--rounds N] [--case NAME] [--server NAME]
+//! ```
+
+mod client;
+mod engine;
+mod memory;
+mod peers;
+mod pki;
+
+use std::time::Duration;
+
+use client::Client;
+
+/// A kind of handshake.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    name: &'static str,
+    tls13: bool,
+    x25519: bool,
+    resumed: bool,
+}
+
+const CASES: [Case; 6] = [
+    Case::new("tls13_full", true, false, false),
+    Case::new("tls13_full_x25519", true, true, false),
+    Case::new("tls13_resumed", true, false, true),
+    Case::new("tls13_resumed_x25519", true, true, true),
+    Case::new("tls12_full", false, false, false),
+    Case::new("tls12_resumed", false, false, true),
+];
+
+impl Case {
+    const fn new(name: &'static str, tls13: bool, x25519: bool, resumed: bool) -> Self {
+        Case {
+            name,
+            tls13,
+            x25519,
+            resumed,
+        }
+    }
+}
+
+/// One connection of a server under test.
+pub trait Connection {
+    /// Takes bytes of the client and appends to `output` what goes back. Panics if the handshake
+    /// fails.
+    fn step(&mut self, input: &[u8], output: &mut Vec<u8>);
+    /// Whether the handshake is complete, and if so whether it resumed a session.
+    fn complete(&self) -> Option<bool>;
+}
+
+/// A server under test.
+pub trait Server {
+    fn name(&self) -> &'static str;
+    fn connect<'a>(&'a self, case: &Case) -> Box<dyn Connection + 'a>;
+}
+
+/// CPU time of this thread so far.
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is valid for the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Does one handshake; returns what it cost the server.
+fn handshake(server: &dyn Server, case: &Case, client: &mut Client) -> Duration {
+    let mut cost = Duration::ZERO;
+    let mut output = Vec::with_capacity(1 << 16);
+    let mut hello = client.start();
+
+    let start = cpu_time();
+    let mut connection = server.connect(case);
+    cost += cpu_time() - start;
+    loop {
+        output.clear();
+        let start = cpu_time();
+        connection.step(&hello, &mut output);
+        cost += cpu_time() - start;
+        hello = client.step(&output);
+        if hello.is_empty() {
+            break;
+        }
+    }
+    let resumed = connection.complete().expect("the server has finished");
+    assert!(client.complete(), "the client has finished");
+    assert_eq!(resumed, case.resumed, "{} of {}", case.name, server.name());
+    let start = cpu_time();
+    drop(connection);
+    cost + (cpu_time() - start)
+}
+
+struct Arguments {
+    rounds: usize,
+    case: Option<String>,
+    server: Option<String>,
+}
+
+fn arguments() -> Arguments {
+    let mut arguments = Arguments {
+        rounds: 1000,
+        case: None,
+        server: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
+        match &word[..] {
+            "--rounds" => arguments.rounds = value.parse().expect("a number"),
+            "--case" => arguments.case = Some(value),
+            "--server" => arguments.server = Some(value),
+            _ => panic!("unknown option {word}"),
+        }
+    }
+    arguments
+}
+
+/// Median, and the quarters below and above it, in microseconds.
+fn quartiles(times: &mut [Duration]) -> [f64; 3] {
+    times.sort_unstable();
+    [1, 2, 3].map(|quarter| times[(times.len() - 1) * quarter / 4].as_secs_f64() * 1e6)
+}
+
+fn main() {
+    let arguments = arguments();
+    let wanted = |choice: &Option<String>, name: &str| choice.as_ref().is_none_or(|c| c == name);
+    let pki = pki::Pki::new();
+    let servers: Vec<Box<dyn Server>> = vec![
+        Box::new(engine::Engine::new(&pki)),
+        Box::new(peers::OpenSsl::new(&pki)),
+        Box::new(peers::Rustls::new(&pki)),
+    ];
+    let servers: Vec<_> = servers
+        .iter()
+        .filter(|server| wanted(&arguments.server, server.name()))
+        .collect();
+    println!(
+        "CPU time of the server for one handshake in us: median (quartiles) of {} by turns; {}",
+        arguments.rounds,
+        openssl::version::version()
+    );
+    let mut medians = Vec::new();
+    for case in CASES.iter().filter(|case| wanted(&arguments.case, case.name)) {
+        let mut clients: Vec<_> = servers.iter().map(|_| Client::new(&pki, case)).collect();
+        let mut times = vec![Vec::with_capacity(arguments.rounds); servers.len()];
+        if case.resumed {
+            let full = Case {
+                resumed: false,
+                ..*case
+            };
+            for (server, client) in servers.iter().zip(&mut clients) {
+                handshake(&***server, &full, client);
+            }
+        }
+        for _ in 0..arguments.rounds {
+            for ((server, client), times) in servers.iter().zip(&mut clients).zip(&mut times) {
+                if !case.resumed {
+                    client.forget();
+                }
+                times.push(handshake(&***server, case, client));
+            }
+        }
+        print!("{:<22}", case.name);
+        for (server, times) in servers.iter().zip(&mut times) {
+            let [low, median, high] = quartiles(times);
+            print!("  {} {median:.1} ({low:.1}-{high:.1})", server.name());
+            medians.push((case.name, server.name(), median));
+        }
+        println!();
+    }
+    for server in &servers {
+        println!(
+            "memory of a connection that waits for the client's Finished, {}: TLS 1.3 {} bytes, TLS 1.2 {} bytes",
+            server.name(),
+            memory::per_connection(&***server, &pki, &CASES[0]),
+            memory::per_connection(&***server, &pki, &CASES[4]),
+        );
+    }
+    let median = |case: &str, server: &str| {
+        let found = medians.iter().find(|(c, s, _)| *c == case && *s == server);
+        found.map(|(_, _, median)| *median)
+    };
+    for peer in ["openssl", "rustls"] {
+        for case in ["tls13_full", "tls12_full", "tls13_resumed", "tls12_resumed"] {
+            if let (Some(ours), Some(theirs)) = (median(case, "engine"), median(case, peer)) {
+                println!("engine_{case}_vs_{peer}={:.2}", theirs / ours);
+            }
+        }
+    }
+}
