@@ -2,32 +2,25 @@
 
 //! The engine's cryptography: hashes and AEADs of the kernel's library, curves of `crypto_p256`.
 
-use crate::kern::crypto::{self as lib, AesGcm, ChaChaPoly, Secret};
+use crate::kern::crypto::{self as lib, cpu, AesGcm, ChaChaPoly, Secret};
 use crypto_p256::ecdsa::{HmacSha256, SigningKey, DER_MAX_LEN};
-use crypto_p256::{ecdh, Cpu};
+use crypto_p256::{ecdh, x25519, Cpu};
 use kernel::prelude::*;
-use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason, Version};
+use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason};
 
 /// Longest public share: an uncompressed point.
 pub(crate) const SHARE_MAX: usize = ecdh::PUBLIC_LEN;
 
-/// Versions that the module serves.
-pub(crate) const VERSIONS: u32 = Version::Tls13.bit();
-
-/// Groups that there is cryptography for here.
-pub(crate) const GROUPS: u32 = NamedGroup::Secp256r1.bit();
-
-/// The path of the curve arithmetic.
-fn cpu() -> Cpu {
-    Cpu::portable()
-}
-
-/// Runs the known-answer tests. Process context, at load time.
+/// Runs the known-answer tests, of the portable path and of the one that is used here. Process
+/// context, at load time.
 pub(crate) fn self_test() -> Result {
-    crypto_p256::self_test(cpu(), &Lib).map_err(|_| {
-        pr_err!("the self test of the curve arithmetic failed\n");
-        EIO
-    })
+    for cpu in [Cpu::portable(), cpu()] {
+        crypto_p256::self_test(cpu, &Lib).map_err(|_| {
+            pr_err!("the self test of the curve arithmetic failed\n");
+            EIO
+        })?;
+    }
+    Ok(())
 }
 
 /// The kernel's library. Any context.
@@ -111,7 +104,13 @@ pub(crate) fn make_share(
             ecdh::make_share(cpu(), &random.0, &mut private.0, public);
             Ok(ecdh::PUBLIC_LEN)
         }
-        NamedGroup::X25519 => Err(Reason::CryptoFailed),
+        NamedGroup::X25519 => {
+            let mut random = Secret::<{ x25519::RANDOM_LEN }>::zero();
+            lib::random(&mut random.0);
+            let public = public.first_chunk_mut().ok_or(Reason::CryptoFailed)?;
+            x25519::make_share(cpu(), &random.0, &mut private.0, public);
+            Ok(x25519::PUBLIC_LEN)
+        }
     }
 }
 
@@ -120,7 +119,7 @@ pub(crate) fn derive(group: NamedGroup, private: &[u8; 32], peer: &[u8]) -> Opti
     let mut shared = Secret::<32>::zero();
     match group {
         NamedGroup::Secp256r1 => ecdh::derive(cpu(), private, peer, &mut shared.0).ok()?,
-        NamedGroup::X25519 => return None,
+        NamedGroup::X25519 => x25519::derive(cpu(), private, peer, &mut shared.0).ok()?,
     }
     Some(shared)
 }

@@ -7,12 +7,12 @@
 //! socket lock. It allocates nothing and does not sleep.
 
 use crate::crypto::{self, Lib, SHARE_MAX};
-use crate::kern::crypto::Secret;
+use crate::kern::crypto::{now, sha256, Secret};
 use crate::kern::percpu::{BhDisabled, PerCpu};
 use crate::kern::rcu::RcuArc;
 use crate::kern::stat::Stats;
 use crate::kern::stream::Stream;
-use crate::keyring::Identity;
+use crate::keyring::{Identity, Protocols, Staple};
 use crate::listener::Config;
 use crate::stat::Counter;
 use crypto_p256::ecdsa::DER_MAX_LEN;
@@ -20,7 +20,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 use tls_hs::{
     Disposition, Environment, Established, Input, Reason, Server, Step, ALERT_MAX, MIN_TRANSMIT,
-    SCRATCH_LEN,
+    SCRATCH_LEN, TicketKey,
 };
 
 /// Bytes of records on their way to TCP: about one segment. TCP takes them all as a rule; what it
@@ -143,6 +143,47 @@ impl Environment for Env<'_> {
     fn certificate_chain(&self) -> &[u8] {
         self.identity.as_ref().map_or(&[], |identity| identity.chain.entries())
     }
+
+    fn alpn_protocols(&self) -> &[u8] {
+        protocols(self.identity).map_or(&[], Protocols::names)
+    }
+
+    fn ocsp_response(&self) -> &[u8] {
+        let staple = self.identity.as_ref().and_then(|identity| identity.staple.as_deref());
+        staple.map_or(&[], Staple::response)
+    }
+
+    fn ticket_key(&mut self, name: Option<&[u8; 16]>, key: &mut TicketKey) -> bool {
+        let tickets = self.identity.as_ref().and_then(|identity| identity.tickets.as_deref());
+        tickets.is_some_and(|tickets| tickets.find(name, key))
+    }
+
+    fn ticket_scope(&self) -> [u8; 32] {
+        let Some(identity) = self.identity.as_ref() else { return [0; 32] };
+        let tls_hs::Config {
+            versions,
+            tls_12_cipher_suites,
+            tls_13_ciphersuites,
+            ecurves,
+            ..
+        } = self.config.engine;
+        sha256(&[
+            identity.digest(),
+            &versions.to_be_bytes(),
+            &tls_12_cipher_suites.to_be_bytes(),
+            &tls_13_ciphersuites.to_be_bytes(),
+            &ecurves.to_be_bytes(),
+        ])
+    }
+
+    fn now(&self) -> u64 {
+        now()
+    }
+}
+
+/// The application protocols of the identity selected.
+fn protocols(identity: &Option<Identity>) -> Option<&Protocols> {
+    identity.as_ref()?.protocols.as_deref()
 }
 
 impl Input for Stream<'_> {
@@ -180,6 +221,11 @@ impl Handshake {
         self.core.server.established()
     }
 
+    /// The application protocol that was agreed on.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        protocols(&self.core.identity)?.name(self.established()?.alpn?)
+    }
+
     /// Goes on as far as the bytes that have arrived and the send buffer allow.
     ///
     /// The work is bounded: the engine takes each byte once, and asks for three public-key
@@ -190,7 +236,7 @@ impl Handshake {
         stats: &Stats<'_>,
         bh: &BhDisabled,
     ) -> Progress {
-        let progress = match self.advance(stream, bh) {
+        match self.advance(stream, bh) {
             Ok(progress) => progress,
             Err(Stop::Protocol(reason)) => {
                 stats.count(reason);
@@ -200,14 +246,7 @@ impl Handshake {
                 stats.count(counter);
                 Progress::Failed
             }
-        };
-        match progress {
-            Progress::Pending => {}
-            Progress::Complete => stats.count(Counter::Completed),
-            Progress::Fallback => stats.count(Counter::FellBack),
-            Progress::Failed => stats.count(Counter::Failed),
         }
-        progress
     }
 
     fn advance(&mut self, stream: &mut Stream<'_>, bh: &BhDisabled) -> Result<Progress, Stop> {

@@ -346,9 +346,9 @@ void *tls_hs_cache_alloc_atomic(struct kmem_cache *cache)
 	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 }
 
-void tls_hs_free_rcu(struct rcu_head *head, void *object)
+void tls_hs_free_rcu(struct tls_hs_rcu_object *object)
 {
-	kvfree_call_rcu(head, object);
+	kfree_rcu(object, rcu);
 }
 
 /*
@@ -443,6 +443,15 @@ void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size
 void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len)
 {
 	hmac_sha384_update(ctx, data, len);
+}
+
+bool tls_hs_has_bmi2_adx(void)
+{
+#ifdef CONFIG_X86_64
+	return boot_cpu_has(X86_FEATURE_BMI2) && boot_cpu_has(X86_FEATURE_ADX);
+#else
+	return false;
+#endif
 }
 
 void tls_hs_wipe(void *data, size_t len)

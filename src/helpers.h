@@ -13,6 +13,11 @@
 #include <net/request_sock.h>
 #include <net/sock.h>
 
+/* What is freed by RCU begins like this. */
+struct tls_hs_rcu_object {
+	struct rcu_head rcu;
+};
+
 /* AES-GCM of lib/crypto, under the names that it has had. */
 #if __has_include(<crypto/aes-gcm.h>)
 #include <crypto/aes-gcm.h>
@@ -96,7 +101,7 @@ void tls_hs_call_data_ready(struct sock *sk);
 
 struct kmem_cache *tls_hs_cache_create(const char *name, unsigned int size, unsigned int align);
 void *tls_hs_cache_alloc_atomic(struct kmem_cache *cache);
-void tls_hs_free_rcu(struct rcu_head *head, void *object);
+void tls_hs_free_rcu(struct tls_hs_rcu_object *object);
 struct request_sock *tls_hs_reqsk_like(const struct request_sock *like);
 void tls_hs_reqsk_free(struct request_sock *req);
 
@@ -113,6 +118,7 @@ void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len);
+bool tls_hs_has_bmi2_adx(void);
 void tls_hs_wipe(void *data, size_t len);
 bool tls_hs_equal(const u8 *a, const u8 *b, size_t len);
 int tls_hs_gcm_setkey(struct tls_hs_gcm *gcm, const u8 *key, size_t len);

@@ -8,6 +8,9 @@ use crate::stat::Counter;
 use kernel::prelude::*;
 use tls_hs::Established;
 
+/// Most content of a record: RFC 8446 section 5.1.
+const RECORD_MAX: u16 = 1 << 14;
+
 /// Puts kTLS with the handshake's traffic keys on a socket. What the client has sent behind its
 /// Finished is still in the receive queue and becomes the first records that kTLS decrypts. Process
 /// context.
@@ -31,5 +34,8 @@ pub(crate) fn establish(
 fn install(session: &Established<'_>, socket: &Connected) -> Result {
     socket.set_ulp()?;
     socket.set_keys(Direction::Tx, session.version, session.server)?;
+    if session.fragment_max < RECORD_MAX {
+        socket.set_fragment_max(session.fragment_max)?;
+    }
     socket.set_keys(Direction::Rx, session.version, session.client)
 }

@@ -23,6 +23,9 @@ const _: () = assert!(
         && NamedGroup::X25519.bit() == uapi::TLS_HS_X25519
 );
 
+/// Most tickets after a handshake of TLS 1.3.
+const TICKETS_MAX: u32 = 8;
+
 /// What a listening socket serves.
 pub(crate) struct Config {
     /// Versions, suites and groups.
@@ -35,13 +38,14 @@ pub(crate) struct Config {
 ///
 /// # Errors
 ///
-/// EINVAL for bits that no version of the interface defines and for a mask of which nothing is
-/// supported, E2BIG and EFAULT as [`OptionValue::crypto_info`], and what [`Store::load`] returns.
+/// EINVAL for bits that no version of the interface defines and for too many tickets, E2BIG and EFAULT as [`OptionValue::crypto_info`], and what [`Store::load`] returns.
 pub(crate) fn config(value: &OptionValue) -> Result<Arc<Config>> {
     let info = value.crypto_info()?;
-    if info.flags != 0 {
+    if info.flags & !uapi::TLS_HS_STRICT_SNI != 0 || info.tickets > TICKETS_MAX {
         return Err(EINVAL);
     }
+    let supported = tls_hs::Config::SUPPORTED;
+    let or = |value: u32, default: u32| if value == 0 { default } else { value };
     let suites = uapi::TLS_HS_AES_128_GCM_SHA256
         | uapi::TLS_HS_AES_256_GCM_SHA384
         | uapi::TLS_HS_CHACHA20_POLY1305_SHA256;
@@ -49,16 +53,19 @@ pub(crate) fn config(value: &OptionValue) -> Result<Arc<Config>> {
         versions: mask(
             info.versions,
             uapi::TLS_HS_VERSION_1_2 | uapi::TLS_HS_VERSION_1_3,
-        )? & crate::crypto::VERSIONS,
+        )?,
         tls_12_cipher_suites: mask(info.tls_12_cipher_suites, suites)?,
         tls_13_ciphersuites: mask(info.tls_13_ciphersuites, suites)?,
         ecurves: mask(
             info.ecurves,
             uapi::TLS_HS_SECP256R1 | uapi::TLS_HS_X25519,
-        )? & crate::crypto::GROUPS,
-        ..tls_hs::Config::SUPPORTED
+        )?,
+        tickets: or(info.tickets, supported.tickets.into()) as u8,
+        ticket_lifetime: or(info.ticket_lifetime, supported.ticket_lifetime),
+        ..supported
     };
-    let store = Store::load(info.tls_keyring)?;
+    let strict = info.flags & uapi::TLS_HS_STRICT_SNI != 0;
+    let store = Store::load(info.tls_keyring, strict)?;
     Ok(Arc::new(Config { engine, store }, GFP_KERNEL)?)
 }
 

@@ -9,8 +9,9 @@ use crate::crypto::Lib;
 use crate::kern::errno::{ECONNRESET, EPROTO};
 use crate::kern::ktls::Direction;
 use crate::kern::session::SessionSocket;
-use crate::kern::uapi::tls_hs_info;
+use crate::kern::uapi::{tls_hs_info, TLS_HS_INFO_RESUMED};
 use crate::stat::Counter;
+use kernel::ffi::c_char;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
@@ -51,10 +52,13 @@ pub(crate) struct Session {
 
 impl Session {
     /// The session that a complete handshake leads to.
-    pub(crate) fn new<'a>(established: &'a Established<'a>) -> impl PinInit<Self> + 'a {
+    pub(crate) fn new<'a>(
+        established: &'a Established<'a>,
+        protocol: Option<&'a [u8]>,
+    ) -> impl PinInit<Self> + 'a {
         pin_init!(Self {
             keys <- new_mutex!(tls_hs::session::Session::new(established)),
-            info: info(established),
+            info: info(established, protocol),
             ended: Atomic::new(0),
             closed: Atomic::new(0),
             update_due: Atomic::new(0),
@@ -173,16 +177,23 @@ impl Session {
     }
 }
 
-fn info(established: &Established<'_>) -> tls_hs_info {
+fn info(established: &Established<'_>, protocol: Option<&[u8]>) -> tls_hs_info {
     let mut info = tls_hs_info {
         version: established.version.code(),
         cipher_suite: established.suite.code(established.version),
         group: established.group.code(),
+        flags: if established.resumed { TLS_HS_INFO_RESUMED as u16 } else { 0 },
         ..Default::default()
     };
-    let name = established.server_name.unwrap_or_default();
-    for (to, from) in info.server_name.iter_mut().zip(name) {
-        *to = *from as _;
-    }
+    fill(&mut info.server_name, established.server_name);
+    fill(&mut info.alpn, protocol);
     info
+}
+
+/// Copies what fits before a final NUL.
+fn fill(to: &mut [c_char; 256], from: Option<&[u8]>) {
+    let [room @ .., _] = to;
+    for (to, from) in room.iter_mut().zip(from.unwrap_or_default()) {
+        *to = *from as c_char;
+    }
 }

@@ -25,7 +25,7 @@ counters! {
     Completed "completed";
     /// Connections given to user space with nothing read; the reasons are counted too.
     FellBack "fell_back";
-    /// Handshakes that failed; the reasons are counted too.
+    /// Handshakes that ended in neither way; the reasons are counted too.
     Failed "failed";
     /// Connections that accept(2) returned with kTLS on them.
     Accepted "accepted";

@@ -73,8 +73,10 @@ struct Links {
 ///
 /// `sk` is null until [`Prepared::attach`]; afterwards the socket's `icsk_ulp_data` points here
 /// until [`detach`] or the ULP's release.
+#[repr(C)]
 pub(super) struct Child {
-    rcu: bindings::callback_head,
+    /// First, where [`free`] looks for it.
+    rcu: bindings::tls_hs_rcu_object,
     close: work_struct,
     links: Links,
     sk: *mut sock,
@@ -244,7 +246,7 @@ impl Orphan {
         unsafe {
             let sk = (*child).sk;
             bindings::tls_hs_lock_sock(sk);
-            (*child).state = State::Dead;
+            die(child);
             unhook(child);
             drop_stand_in(child);
             detach(sk);
@@ -395,7 +397,7 @@ unsafe fn free(child: *mut Child) {
     // SAFETY: By the requirement. What RCU readers may still look at has no destructor.
     unsafe {
         ptr::drop_in_place(child);
-        bindings::tls_hs_free_rcu(&raw mut (*child).rcu, child.cast());
+        bindings::tls_hs_free_rcu(child.cast());
     }
 }
 
@@ -474,6 +476,20 @@ unsafe fn unlink(child: *mut Child) -> bool {
     unsafe { (*child).listener.pending().lock().remove(child) }
 }
 
+/// Ends the handshake, if it still goes on, without a result.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn die(child: *mut Child) {
+    // SAFETY: By the requirement.
+    unsafe {
+        if core::mem::replace(&mut (*child).state, State::Dead) == State::Handshaking {
+            Stats::of((*child).sk).count(Counter::Failed);
+        }
+    }
+}
+
 /// Gives up on the connection.
 ///
 /// # Safety
@@ -482,7 +498,7 @@ unsafe fn unlink(child: *mut Child) -> bool {
 unsafe fn fail(child: *mut Child) {
     // SAFETY: By the requirement; the work owns the socket's reference and so the child.
     unsafe {
-        (*child).state = State::Dead;
+        die(child);
         if unlink(child) {
             work::queue(&raw mut (*child).close);
         }
@@ -507,12 +523,16 @@ unsafe fn finish(child: *mut Child, state: State) {
     // is given is ours. The listener's socket lives as long as its `Listener`.
     unsafe {
         if !unlink(child) {
-            (*child).state = State::Dead;
+            die(child);
             return;
         }
         (*child).state = state;
         unhook(child);
         let sk = (*child).sk;
+        Stats::of(sk).count(match state {
+            State::Complete => Counter::Completed,
+            _ => Counter::FellBack,
+        });
         let lsk = (*child).listener.socket();
         let Some(ticket) = (*child).ticket.take() else {
             return;

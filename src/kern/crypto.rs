@@ -5,7 +5,19 @@
 use super::bindings;
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
+use crypto_p256::Cpu;
 use tls_hs::Hash;
+
+/// The path that the curve arithmetic takes on this machine.
+pub(crate) fn cpu() -> Cpu {
+    // SAFETY: No requirement.
+    #[cfg(target_arch = "x86_64")]
+    if unsafe { bindings::tls_hs_has_bmi2_adx() } {
+        // SAFETY: The kernel runs processors only that have what the boot processor has.
+        return unsafe { Cpu::bmi2_adx() };
+    }
+    Cpu::portable()
+}
 
 /// Overwrites a value that is plain data.
 pub(super) fn wipe<T>(value: &mut T) {
@@ -61,6 +73,21 @@ impl Hash<32> for Sha256 {
         unsafe { bindings::sha256_final(&mut self.0, out.as_mut_ptr()) };
         out
     }
+}
+
+/// SHA-256 of concatenated parts.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finish()
+}
+
+/// Seconds since the epoch.
+pub(crate) fn now() -> u64 {
+    // SAFETY: No requirement.
+    unsafe { bindings::ktime_get_real_seconds() as u64 }
 }
 
 /// A running SHA-384.

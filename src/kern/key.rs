@@ -41,8 +41,7 @@ impl<T: Payload> KeyType<T> {
         Self(unsafe { CStatic::zeroed() }, PhantomData)
     }
 
-    /// Registers the type until the result is dropped. Process context, at load time.
-    pub(crate) fn register(&'static self) -> Result<Registration<T>> {
+    fn register(&'static self) -> Result<Registration<T>> {
         let ours = self.0.get();
         // SAFETY: Nobody uses the structure before it is registered, once.
         unsafe {
@@ -58,6 +57,12 @@ impl<T: Payload> KeyType<T> {
         }
         Ok(Registration(self))
     }
+}
+
+/// Registers the type of keys that hold a `T` until the result is dropped. Process context, at load
+/// time.
+pub(crate) fn register<T: Payload>() -> Result<Registration<T>> {
+    T::key_type().register()
 }
 
 /// A registered key type.

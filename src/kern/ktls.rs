@@ -121,14 +121,21 @@ impl Connected {
             version: version.code(),
             cipher_type: cipher as u16,
         };
+        // TLS 1.3: the whole IV, of which kTLS calls the first four bytes salt. TLS 1.2: the
+        // explicit nonce of the next record, RFC 5288 section 3, which is its number here.
+        let number = keys.seq().to_be_bytes();
+        let nonce = match version {
+            Version::Tls13 => keys.iv().get(4..).unwrap_or_default(),
+            Version::Tls12 => &number,
+        };
         match keys.aead() {
             Aead::Aes128Gcm => {
                 let mut value = Wiped(tls12_crypto_info_aes_gcm_128::default());
                 value.0.info = info(bindings::TLS_CIPHER_AES_GCM_128);
                 fill(&mut value.0.key, keys.key());
                 fill(&mut value.0.salt, keys.iv());
-                fill(&mut value.0.iv, keys.iv().get(4..).unwrap_or_default());
-                value.0.rec_seq = keys.seq().to_be_bytes();
+                fill(&mut value.0.iv, nonce);
+                value.0.rec_seq = number;
                 self.set(to, &mut value)
             }
             Aead::Aes256Gcm => {
@@ -136,8 +143,8 @@ impl Connected {
                 value.0.info = info(bindings::TLS_CIPHER_AES_GCM_256);
                 fill(&mut value.0.key, keys.key());
                 fill(&mut value.0.salt, keys.iv());
-                fill(&mut value.0.iv, keys.iv().get(4..).unwrap_or_default());
-                value.0.rec_seq = keys.seq().to_be_bytes();
+                fill(&mut value.0.iv, nonce);
+                value.0.rec_seq = number;
                 self.set(to, &mut value)
             }
             Aead::Chacha20Poly1305 => {
@@ -145,10 +152,15 @@ impl Connected {
                 value.0.info = info(bindings::TLS_CIPHER_CHACHA20_POLY1305);
                 fill(&mut value.0.key, keys.key());
                 fill(&mut value.0.iv, keys.iv());
-                value.0.rec_seq = keys.seq().to_be_bytes();
+                value.0.rec_seq = number;
                 self.set(to, &mut value)
             }
         }
+    }
+
+    /// Makes kTLS put at most `len` bytes of content into a record.
+    pub(crate) fn set_fragment_max(&self, len: u16) -> Result {
+        self.set_option(bindings::TLS_TX_MAX_PAYLOAD_LEN, &mut Wiped(len))
     }
 
     fn set<T>(&self, to: Direction, value: &mut Wiped<T>) -> Result {
@@ -156,6 +168,10 @@ impl Connected {
             Direction::Tx => bindings::TLS_TX,
             Direction::Rx => bindings::TLS_RX,
         };
+        self.set_option(option, value)
+    }
+
+    fn set_option<T>(&self, option: u32, value: &mut Wiped<T>) -> Result {
         mute_fortify();
         // SAFETY: By the invariants; the value is read during the call only.
         to_result(unsafe {

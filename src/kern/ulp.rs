@@ -425,7 +425,7 @@ unsafe fn establish(newsock: *mut socket, accepted: &Accepted) -> Result<bool> {
         let stats = stat::Stats::of(sk);
         let session = accepted.handshake().established().ok_or(ENOTCONN)?;
         crate::ktls::establish(&session, &Connected::new(sk), &stats)?;
-        session::attach(newsock, Session::new(&session))?;
+        session::attach(newsock, Session::new(&session, accepted.handshake().protocol()))?;
     }
     Ok(true)
 }

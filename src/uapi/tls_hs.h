@@ -45,6 +45,9 @@
 #define TLS_HS_SECP256R1		(1U << 0)
 #define TLS_HS_X25519			(1U << 1)
 
+/* tls_hs_crypto_info.flags: a server name without a keyring is not the default's */
+#define TLS_HS_STRICT_SNI		(1U << 0)
+
 /**
  * struct tls_hs_crypto_info - what a listening socket serves
  * @versions: TLS_HS_VERSION_* mask
@@ -53,8 +56,14 @@
  * @ecurves: mask of key exchange groups
  * @tls_keyring: serial of a keyring that holds one "tls_cert" and one
  *	"tls_priv" key (one virtual host, the default for every server name), or
- *	keyrings of that kind, each named after the server name it serves
- * @flags: must be 0
+ *	keyrings of that kind, each named after the server name it serves, or
+ *	both. "tls_alpn", "tls_ocsp" and "tls_ticket" keys may go with them;
+ *	protocols and ticket keys beside the keyrings count for all of them
+ * @flags: TLS_HS_STRICT_SNI or 0
+ * @tickets: session tickets to send after a handshake of TLS 1.3, at most 8;
+ *	0 stands for 2. None are sent without a "tls_ticket" key
+ * @ticket_lifetime: seconds for which a ticket is accepted, at most 604800;
+ *	0 stands for 86400
  *
  * A mask of 0 stands for everything the module supports. The structure grows
  * at its end: a shorter one than the module knows is filled up with zeros, a
@@ -68,6 +77,8 @@ struct tls_hs_crypto_info {
 	__u32	ecurves;
 	__s32	tls_keyring;
 	__u32	flags;
+	__u32	tickets;
+	__u32	ticket_lifetime;
 };
 
 /* Size of the first published struct tls_hs_crypto_info. */
@@ -76,13 +87,17 @@ struct tls_hs_crypto_info {
 /* Socket option, level SOL_TLS, to be read from an established PF_TLS socket. */
 #define TLS_HS_INFO			101
 
+/* tls_hs_info.flags */
+#define TLS_HS_INFO_RESUMED		(1U << 0)
+
 /**
  * struct tls_hs_info - what client and kernel agreed on
  * @version: ProtocolVersion: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3
  * @cipher_suite: CipherSuite, as in IANA's registry
  * @group: NamedGroup of the key exchange
- * @flags: none yet
+ * @flags: TLS_HS_INFO_RESUMED if the client came back with a ticket
  * @server_name: the name that the client asked for, "" if it sent none
+ * @alpn: the application protocol, "" if none was agreed on
  *
  * getsockopt(2) gives as much of it as there is room for, and the length that
  * it gave. The structure grows at its end.
@@ -93,12 +108,19 @@ struct tls_hs_info {
 	__u16	group;
 	__u16	flags;
 	char	server_name[256];
+	char	alpn[256];
 };
 
 /* Key types, for add_key(2), and the descriptions by which they are found. */
 #define TLS_HS_KEY_TYPE_CERT		"tls_cert"
 #define TLS_HS_KEY_TYPE_PRIV		"tls_priv"
+#define TLS_HS_KEY_TYPE_ALPN		"tls_alpn"
+#define TLS_HS_KEY_TYPE_OCSP		"tls_ocsp"
+#define TLS_HS_KEY_TYPE_TICKET		"tls_ticket"
 #define TLS_HS_KEY_DESC_CERT		"tlscrt:"
 #define TLS_HS_KEY_DESC_PRIV		"tlspk:"
+#define TLS_HS_KEY_DESC_ALPN		"tlsalpn:"
+#define TLS_HS_KEY_DESC_OCSP		"tlsocsp:"
+#define TLS_HS_KEY_DESC_TICKET		"tlsticket:"
 
 #endif /* _UAPI_TLS_HS_H */
