@@ -7,7 +7,7 @@
 HS_SPLAT='\bWARNING\b|\bBUG\b|\bOops\b|KASAN|KCSAN|KFENCE|UBSAN|Call Trace|Kernel panic|kernel BUG'
 HS_SPLAT+='|general protection fault|unable to handle|double fault|stack guard|stack-protector'
 HS_SPLAT+='|possible (circular|recursive|irq)|inconsistent lock|lock held when|locks? still held|suspicious RCU'
-HS_SPLAT+='|rcu.*(stall|self-detected|starved)|(soft|hard) lockup|hung_task|blocked for more than'
+HS_SPLAT+='|detected (expedited )?stalls?|kthread starved|(soft|hard) lockup|hung_task|blocked for more than'
 HS_SPLAT+='|sleeping function called|scheduling while atomic|bad page|refcount_t:'
 HS_SPLAT+='|list_(add|del) corruption|Objects remaining|unreferenced object|use-after-free|[Rr]edzone|Poison overwritten'
 HS_SPLAT+='|Unknown symbol|unregister_netdevice: waiting'

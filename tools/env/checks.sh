@@ -54,7 +54,7 @@ check_checkpatch() {
 		sources 'src/*.[ch]' | checkpatch
 		sources 'tools/*.[ch]' 'tests/*.[ch]' |
 			checkpatch --ignore PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,SPLIT_STRING,FUNCTION_ARGUMENTS |
-			grep -v "consistent spacing around '\*'"
+			sed "/consistent spacing around '\*'/d"
 	} | while IFS=: read -r file line rest; do
 		sed -n "${line}p" "$file" | grep -q '__has_include' || echo "$file:$line:$rest"
 	done)
