@@ -74,7 +74,6 @@ pub(crate) trait Arith: Copy {
     ///
     /// With the usual denominator halved: m = 3/2 (x - z^2)(x + z^2), as a = -3; t = x y^2;
     /// x' = m^2 - 2t, y' = m (t - x') - y^4, z' = y z.
-    #[inline(always)]
     fn double(self, p: &mut Accumulator) {
         let zz = self.sqr(&p.z);
         let yy = self.sqr(&p.y);
@@ -88,7 +87,6 @@ pub(crate) trait Arith: Copy {
 
     /// `p` plus its addend, for a point other than the identity, the addend and its opposite; for
     /// its opposite the identity comes out. 8 multiplications and 3 squarings.
-    #[inline(always)]
     fn add_addend(self, p: &mut Accumulator) {
         let zz = self.sqr(&p.z);
         let zzz = self.mul(&zz, &p.z);

@@ -37,14 +37,15 @@ pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar) -> Accumulator {
     let (k, negate) = k.to_odd();
     let rows = Rows::<WIDTH>::new(&k.0, DEPTH);
     let select = |table, column| Entry::select(arith, table, rows.digit(column));
-    let [first, ..] = &TABLE.0;
+    let [first, rest @ ..] = &TABLE.0;
     let mut acc = Accumulator::new(&select(first, COLUMNS - 1));
+    let mut tables = (rest.as_slice(), 1);
     for column in (0..COLUMNS).rev() {
-        let started = usize::from(column == COLUMNS - 1);
-        if started == 0 {
+        if column != COLUMNS - 1 {
             acc.double(arith);
+            tables = (TABLE.0.as_slice(), 0);
         }
-        for (table, t) in TABLE.0.iter().zip(0..TABLES).skip(started) {
+        for (table, t) in tables.0.iter().zip(tables.1..TABLES) {
             let point = select(table, column.wrapping_add(t.wrapping_mul(COLUMNS)));
             acc.add(arith, &point);
         }

@@ -14,7 +14,7 @@ mod verify;
 use crate::arith::Arith;
 use crate::cpu::on_path;
 use crate::field::Fe;
-use crate::limbs;
+use crate::limbs::{self, declassify};
 use crate::scalar::Scalar;
 use crate::wipe::{wipe, wipe_stack};
 use crate::{comb, ecdh, Cpu, Error};
@@ -146,10 +146,10 @@ impl SigningKey {
         let s = arith.mul_n(&nonce.k_inverse, &sum);
         // Fault check: k s must be e + r d again.
         let again = arith.mul_n(&nonce.k, &s.to_montgomery(arith));
-        if limbs::eq(&again.0, &sum.0) == 0 {
+        if !declassify(limbs::eq(&again.0, &sum.0)) {
             return Err(Error::Fault);
         }
-        if s.is_zero() == 1 {
+        if declassify(s.is_zero()) {
             return Ok(None);
         }
         let mut octets = [0; 64];
@@ -207,11 +207,11 @@ impl NoncePair {
     /// r = x(k G) mod n and 1/k; `None` when r is 0.
     fn from_scalar<A: Arith>(arith: A, k: Scalar) -> Result<Option<Self>, Error> {
         let point = comb::mul(arith, &k).to_affine(arith);
-        if point.on_curve(arith) == 0 {
+        if !declassify(point.on_curve(arith)) {
             return Err(Error::Fault);
         }
         let r = reduce_coordinate(arith, point.x);
-        if r.is_zero() == 1 {
+        if declassify(r.is_zero()) {
             return Ok(None);
         }
         let k_inverse = k.invert_to_montgomery(arith);

@@ -61,6 +61,17 @@ pub(crate) fn mask(bit: u64) -> u64 {
     black_box(0u64.wrapping_sub(bit))
 }
 
+/// Makes a fact public: whether `bit` is 1. The only place where a secret decides on a branch, so
+/// that checks for constant time can tell the intended from the others.
+#[inline(never)]
+pub(crate) fn declassify(bit: u64) -> bool {
+    if bit == 1 {
+        black_box(true)
+    } else {
+        black_box(false)
+    }
+}
+
 /// `b` where `mask` is all ones, `a` where it is zero.
 #[inline(always)]
 pub(crate) const fn select(mask: u64, a: &Limbs, b: &Limbs) -> Limbs {

@@ -41,11 +41,7 @@ impl Scalar {
     pub(crate) fn from_be_bytes(bytes: &[u8; 32]) -> Option<Scalar> {
         let a = Scalar(limbs::from_be_bytes(bytes));
         let valid = limbs::lt(&a.0, &N) & (limbs::is_zero(&a.0) ^ 1);
-        if valid == 1 {
-            Some(a)
-        } else {
-            None
-        }
+        limbs::declassify(valid).then_some(a)
     }
 
     /// 32 big-endian octets of the limbs.

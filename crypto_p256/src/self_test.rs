@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Known answers: RFC 5903 section 8.1 for Diffie-Hellman, RFC 6979 appendix A.2.5 for signatures.
+//! Known answers: RFC 5903 section 8.1 and RFC 7748 section 6.1 for Diffie-Hellman, RFC 6979 appendix
+//! A.2.5 for signatures.
 
 use crate::ecdsa::{verify_vartime, HmacSha256, SigningKey};
-use crate::{ecdh, Cpu, Error};
+use crate::{ecdh, x25519, Cpu, Error};
 
 /// Runs every operation on the path of `cpu` and compares with published answers: to be run for
 /// each path before that path is used, and none used that fails. `hmac` is tested with it.
@@ -12,8 +13,9 @@ use crate::{ecdh, Cpu, Error};
 /// [`Error::Fault`] on a mismatch.
 pub fn self_test(cpu: Cpu, hmac: &dyn HmacSha256) -> Result<(), Error> {
     let key_agreement = key_agreement(cpu).unwrap_or(false);
+    let x25519 = x25519_key_agreement(cpu).unwrap_or(false);
     let signature = signature(cpu, hmac).unwrap_or(false);
-    if key_agreement && signature {
+    if key_agreement && x25519 && signature {
         Ok(())
     } else {
         Err(Error::Fault)
@@ -49,6 +51,26 @@ fn key_agreement(cpu: Cpu) -> Result<bool, Error> {
         && public == point(&PUBLIC_X, &PUBLIC_Y)
         && shared == SHARED
         && off_curve == Err(Error::InvalidPoint))
+}
+
+/// Alice's private key, a.
+const ALICE: [u8; 32] = hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+const ALICE_PUBLIC: [u8; 32] =
+    hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+/// Bob's public key, X25519(b, 9).
+const BOB_PUBLIC: [u8; 32] =
+    hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+/// Their shared secret, K.
+const SECRET: [u8; 32] = hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+
+fn x25519_key_agreement(cpu: Cpu) -> Result<bool, Error> {
+    let mut private = [0; x25519::PRIVATE_LEN];
+    let mut public = [0; x25519::PUBLIC_LEN];
+    x25519::make_share(cpu, &ALICE, &mut private, &mut public);
+    let mut shared = [0; x25519::SHARED_LEN];
+    x25519::derive(cpu, &private, &BOB_PUBLIC, &mut shared)?;
+    let zero = x25519::derive(cpu, &private, &[0; 32], &mut [0; 32]);
+    Ok(public == ALICE_PUBLIC && shared == SECRET && zero == Err(Error::InvalidPoint))
 }
 
 /// The private key, x.

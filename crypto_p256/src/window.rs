@@ -58,10 +58,11 @@ fn digit(k: &Scalar, i: u32) -> u64 {
 /// One inversion makes all of them affine: each z is the one before times a known factor.
 fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry<8>; ENTRIES] {
     let mut table = [Entry::new(point); ENTRIES];
-    let mut factors = [Fe::ONE; ENTRIES];
+    let mut factors = [Fe::ONE; ENTRIES - 1];
+    let [_, multiples @ ..] = &mut table;
     let mut pair = CommonZ::double(arith, point);
     let mut z = point.y;
-    for (entry, factor) in table.iter_mut().zip(&mut factors).skip(1) {
+    for (entry, factor) in multiples.iter_mut().zip(&mut factors) {
         *factor = pair.add_second(arith);
         z = arith.mul(&z, factor);
         *entry = Entry::new(&Affine {
@@ -70,12 +71,7 @@ fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry<8>; ENTRIES] {
         });
     }
     let mut z_inverse = z.invert(arith);
-    for (entry, factor) in table
-        .iter_mut()
-        .rev()
-        .zip(factors.iter().rev())
-        .take(ENTRIES - 1)
-    {
+    for (entry, factor) in multiples.iter_mut().rev().zip(factors.iter().rev()) {
         let p = entry.point();
         let zz = arith.sqr(&z_inverse);
         let zzz = arith.mul(&zz, &z_inverse);

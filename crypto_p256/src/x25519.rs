@@ -11,7 +11,7 @@ mod field;
 mod portable;
 
 use crate::cpu::on_path;
-use crate::limbs::Limbs;
+use crate::limbs::{declassify, is_zero_word, Limbs};
 use crate::wipe::{wipe, wipe_stack};
 use crate::{Cpu, Error};
 use field::{Arith25519, Fe, Ladder};
@@ -54,8 +54,8 @@ pub fn derive(
     let peer = peer.try_into().map_err(|_| Error::InvalidPoint)?;
     on_path!(cpu, arith => derive_on(arith, private, peer, shared));
     wipe_stack();
-    // The comparison itself tells nothing of the secret: whether it fails is public.
-    if shared.iter().fold(0, |acc, &b| acc | b) == 0 {
+    let bits = shared.iter().fold(0, |acc, &b| acc | u64::from(b));
+    if declassify(is_zero_word(bits)) {
         return Err(Error::InvalidPoint);
     }
     Ok(())

@@ -238,7 +238,7 @@ macro_rules! sub_wide {
 }
 
 impl Arith for Adx {
-    #[inline(always)]
+    #[inline(never)]
     fn mul(self, a: &Fe, b: &Fe) -> Fe {
         let (r0, r1, r2, r3);
         // SAFETY: reads 32 octets at each of two references; the processor has the instructions by
@@ -258,7 +258,7 @@ impl Arith for Adx {
         Fe([r0, r1, r2, r3])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn sqr(self, a: &Fe) -> Fe {
         let (r0, r1, r2, r3);
         // SAFETY: reads 32 octets at a reference; the processor has the instructions by the
@@ -348,7 +348,7 @@ impl Arith for Adx {
     }
 
     /// The formulas of the trait, the last product and square subtracted before they are reduced.
-    #[inline(always)]
+    #[inline(never)]
     fn double(self, p: &mut Accumulator) {
         // SAFETY: reads and writes within the accumulator, whose layout is eleven elements of 32
         // octets in the order of its fields; the processor has the instructions by the invariant
@@ -380,7 +380,7 @@ impl Arith for Adx {
     }
 
     /// The formulas of the trait, the last two products subtracted before they are reduced.
-    #[inline(always)]
+    #[inline(never)]
     fn add_addend(self, p: &mut Accumulator) {
         // SAFETY: as for `double`.
         unsafe {

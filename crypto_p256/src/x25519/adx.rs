@@ -183,7 +183,7 @@ macro_rules! swap {
 }
 
 impl Arith25519 for Adx {
-    #[inline(always)]
+    #[inline(never)]
     fn mul(self, a: &Fe, b: &Fe) -> Fe {
         let (r0, r1, r2, r3);
         // SAFETY: reads 32 octets at each of two references; the processor has the instructions by
@@ -203,7 +203,7 @@ impl Arith25519 for Adx {
         Fe([r0, r1, r2, r3])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn sqr(self, a: &Fe) -> Fe {
         let (r0, r1, r2, r3);
         // SAFETY: reads 32 octets at a reference; the processor has the instructions by the
@@ -254,7 +254,7 @@ impl Arith25519 for Adx {
         Fe([r0, r1, r2, r3])
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn step(self, ladder: &mut Ladder, swap: u64) {
         // SAFETY: reads and writes within the ladder, whose layout is nine numbers of 32 octets in
         // the order of its fields; the processor has the instructions by the invariant of `self`.
@@ -297,7 +297,7 @@ impl Arith25519 for Adx {
     }
 
     /// The formulas of the trait.
-    #[inline(always)]
+    #[inline(never)]
     fn add_addend(self, p: &mut Extended) {
         // SAFETY: reads and writes within the point, whose layout is eleven numbers of 32 octets in
         // the order of its fields; the processor has the instructions by the invariant of `self`.

@@ -86,7 +86,6 @@ pub(crate) trait Arith25519: Copy {
 
     /// `p` plus its addend: 7 multiplications (Hisil, Wong, Carter, Dawson, "Twisted Edwards curves
     /// revisited", 2008, section 3.1). There are no exceptional cases.
-    #[inline(always)]
     fn add_addend(self, p: &mut Extended) {
         let a = self.mul(&self.sub(&p.y, &p.x), &p.addend.difference);
         let b = self.mul(&self.add(&p.y, &p.x), &p.addend.sum);
