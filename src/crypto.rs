@@ -140,7 +140,11 @@ impl Signer {
     }
 
     /// Writes ECDSA-Sig-Value in DER to `der`; returns its length. Any context.
-    pub(crate) fn sign(&self, digest: &[u8; 32], der: &mut [u8; DER_MAX_LEN]) -> Result<usize, Reason> {
+    pub(crate) fn sign(
+        &self,
+        digest: &[u8; 32],
+        der: &mut [u8; DER_MAX_LEN],
+    ) -> Result<usize, Reason> {
         let mut entropy = Secret::<32>::zero();
         lib::random(&mut entropy.0);
         let signature = self

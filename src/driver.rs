@@ -19,8 +19,8 @@ use crypto_p256::ecdsa::DER_MAX_LEN;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use tls_hs::{
-    Disposition, Environment, Established, Input, Reason, Server, Step, ALERT_MAX, MIN_TRANSMIT,
-    SCRATCH_LEN, TicketKey,
+    Disposition, Environment, Established, Input, Reason, Server, Step, TicketKey, ALERT_MAX,
+    MIN_TRANSMIT, SCRATCH_LEN,
 };
 
 /// Bytes of records on their way to TCP: about one segment. TCP takes them all as a rule; what it
@@ -141,7 +141,9 @@ impl Environment for Env<'_> {
     }
 
     fn certificate_chain(&self) -> &[u8] {
-        self.identity.as_ref().map_or(&[], |identity| identity.chain.entries())
+        self.identity
+            .as_ref()
+            .map_or(&[], |identity| identity.chain.entries())
     }
 
     fn alpn_protocols(&self) -> &[u8] {
@@ -149,17 +151,25 @@ impl Environment for Env<'_> {
     }
 
     fn ocsp_response(&self) -> &[u8] {
-        let staple = self.identity.as_ref().and_then(|identity| identity.staple.as_deref());
+        let staple = self
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.staple.as_deref());
         staple.map_or(&[], Staple::response)
     }
 
     fn ticket_key(&mut self, name: Option<&[u8; 16]>, key: &mut TicketKey) -> bool {
-        let tickets = self.identity.as_ref().and_then(|identity| identity.tickets.as_deref());
+        let tickets = self
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.tickets.as_deref());
         tickets.is_some_and(|tickets| tickets.find(name, key))
     }
 
     fn ticket_scope(&self) -> [u8; 32] {
-        let Some(identity) = self.identity.as_ref() else { return [0; 32] };
+        let Some(identity) = self.identity.as_ref() else {
+            return [0; 32];
+        };
         let tls_hs::Config {
             versions,
             tls_12_cipher_suites,

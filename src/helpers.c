@@ -318,6 +318,7 @@ void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data)
 
 void tls_hs_set_af_ops(struct sock *sk, const struct inet_connection_sock_af_ops *ops)
 {
+	/* Whoever sees the pointer in SoftIRQ sees what it points to. */
 	smp_store_release(&inet_csk(sk)->icsk_af_ops, ops);
 }
 

@@ -2,8 +2,8 @@
 
 //! What a listening socket serves: the value of the TLS_HS option.
 
-use crate::keyring::Store;
 use crate::kern::uapi::{self, OptionValue};
+use crate::keyring::Store;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use tls_hs::{NamedGroup, Suite, Version};
@@ -17,8 +17,7 @@ const _: () = assert!(
         && Suite::Chacha20Poly1305Sha256.bit() == uapi::TLS_HS_CHACHA20_POLY1305_SHA256
         && Suite::Aes128GcmSha256.bit() == uapi::TLS_HS_ECDHE_ECDSA_AES_128_GCM_SHA256
         && Suite::Aes256GcmSha384.bit() == uapi::TLS_HS_ECDHE_ECDSA_AES_256_GCM_SHA384
-        && Suite::Chacha20Poly1305Sha256.bit()
-            == uapi::TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256
+        && Suite::Chacha20Poly1305Sha256.bit() == uapi::TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256
         && NamedGroup::Secp256r1.bit() == uapi::TLS_HS_SECP256R1
         && NamedGroup::X25519.bit() == uapi::TLS_HS_X25519
 );
@@ -56,10 +55,7 @@ pub(crate) fn config(value: &OptionValue) -> Result<Arc<Config>> {
         )?,
         tls_12_cipher_suites: mask(info.tls_12_cipher_suites, suites)?,
         tls_13_ciphersuites: mask(info.tls_13_ciphersuites, suites)?,
-        ecurves: mask(
-            info.ecurves,
-            uapi::TLS_HS_SECP256R1 | uapi::TLS_HS_X25519,
-        )?,
+        ecurves: mask(info.ecurves, uapi::TLS_HS_SECP256R1 | uapi::TLS_HS_X25519)?,
         tickets: or(info.tickets, supported.tickets.into()) as u8,
         ticket_lifetime: or(info.ticket_lifetime, supported.ticket_lifetime),
         ..supported

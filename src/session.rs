@@ -182,7 +182,11 @@ fn info(established: &Established<'_>, protocol: Option<&[u8]>) -> tls_hs_info {
         version: established.version.code(),
         cipher_suite: established.suite.code(established.version),
         group: established.group.code(),
-        flags: if established.resumed { TLS_HS_INFO_RESUMED as u16 } else { 0 },
+        flags: if established.resumed {
+            TLS_HS_INFO_RESUMED as u16
+        } else {
+            0
+        },
         ..Default::default()
     };
     fill(&mut info.server_name, established.server_name);

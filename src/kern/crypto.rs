@@ -4,8 +4,8 @@
 
 use super::bindings;
 use core::mem::MaybeUninit;
-use kernel::prelude::*;
 use crypto_p256::Cpu;
+use kernel::prelude::*;
 use tls_hs::Hash;
 
 /// The path that the curve arithmetic takes on this machine.
@@ -257,7 +257,10 @@ impl ChaChaPoly {
 }
 
 fn little_endian(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
 
 /// Poly1305 over additional data and ciphertext, each padded to 16 bytes, and their lengths.

@@ -6,8 +6,8 @@ use super::bindings::{
     self, bug_entry, sock, tcp_ulp_ops, tls12_crypto_info_aes_gcm_128,
     tls12_crypto_info_aes_gcm_256, tls12_crypto_info_chacha20_poly1305, tls_crypto_info,
 };
-use super::errno::ENOTCONN;
 use super::crypto::Wiped;
+use super::errno::ENOTCONN;
 use super::queue::inet_csk;
 use super::to_result;
 use super::ulp::stock;
@@ -40,7 +40,10 @@ pub(super) fn init(stock: *mut tcp_ulp_ops) -> Result {
             }
             let disp = &raw const (*bug).file_disp;
             let file = disp.cast::<u8>().offset(disp.read() as isize);
-            if CStr::from_ptr(file.cast()).to_bytes().ends_with(b"include/linux/sockptr.h") {
+            if CStr::from_ptr(file.cast())
+                .to_bytes()
+                .ends_with(b"include/linux/sockptr.h")
+            {
                 FORTIFY.store(bug, Relaxed);
             }
         }
@@ -88,7 +91,9 @@ impl Connected {
         // SAFETY: By the invariants; stock is valid.
         unsafe {
             let ulp = stock();
-            let Some(init) = (*ulp).init else { return Err(ENOTCONN.into()) };
+            let Some(init) = (*ulp).init else {
+                return Err(ENOTCONN.into());
+            };
             if !bindings::try_module_get((*ulp).owner) {
                 return Err(ENOENT);
             }

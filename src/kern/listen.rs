@@ -210,7 +210,8 @@ unsafe extern "C" fn reap_work(work: *mut work_struct) {
     // the work was cancelled.
     let listener = unsafe {
         let delayed = kernel::container_of!(work, delayed_work, work);
-        let listener: *const Listener = kernel::container_of!(Opaque::cast_from(delayed), Listener, reaper);
+        let listener: *const Listener =
+            kernel::container_of!(Opaque::cast_from(delayed), Listener, reaper);
         ArcBorrow::from_raw(listener)
     };
     if let Some(ms) = child::reap(&listener, work::now_ms()) {

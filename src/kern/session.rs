@@ -16,7 +16,7 @@
 //! data and for writing by who changes the sending keys; the session's own locks nest inside it.
 
 use super::bindings::{
-    self, msghdr, pipe_inode_info, proto_ops, rw_semaphore, sock, sockptr_t, socket,
+    self, msghdr, pipe_inode_info, proto_ops, rw_semaphore, sock, socket, sockptr_t,
 };
 use super::errno::EOPNOTSUPP;
 use super::ktls::{Connected, Direction};
@@ -117,7 +117,9 @@ pub(super) unsafe fn is_ours(socket: *mut socket) -> bool {
     // SAFETY: By the requirement the socket is valid, and so is the table in it.
     unsafe {
         let ops = (&raw const (*socket).ops).read_volatile();
-        (*ops).release.is_some_and(|f| f as usize == release as usize)
+        (*ops)
+            .release
+            .is_some_and(|f| f as usize == release as usize)
     }
 }
 
@@ -209,7 +211,9 @@ impl<'a> SessionSocket<'a> {
 
     /// Sends one record of a type other than application data.
     pub(crate) fn send_record(&self, content_type: u8, content: &[u8], wait: bool) -> Result {
-        let Some(sendmsg) = self.stock().sendmsg else { return Err(EOPNOTSUPP.into()) };
+        let Some(sendmsg) = self.stock().sendmsg else {
+            return Err(EOPNOTSUPP.into());
+        };
         let mut control = bindings::tls_hs_control::default();
         // SAFETY: All buffers live through the call and are only read.
         let sent = unsafe {
@@ -248,7 +252,9 @@ impl<'a> SessionSocket<'a> {
 
     /// Receives into a kernel buffer, without waiting; returns how much, and the record's type.
     fn receive(&self, content: &mut [u8], flags: u32) -> Result<(usize, u8)> {
-        let Some(recvmsg) = self.stock().recvmsg else { return Err(EOPNOTSUPP.into()) };
+        let Some(recvmsg) = self.stock().recvmsg else {
+            return Err(EOPNOTSUPP.into());
+        };
         let mut control = bindings::tls_hs_control::default();
         // SAFETY: All buffers live through the call; lengths are theirs.
         unsafe {
@@ -310,7 +316,9 @@ unsafe extern "C" fn recvmsg(
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().recvmsg else { return EOPNOTSUPP.to_errno() };
+        let Some(stock) = this.stock().recvmsg else {
+            return EOPNOTSUPP.to_errno();
+        };
         let asked = (*msg).msg_controllen != 0 || flags as u32 & bindings::MSG_ERRQUEUE != 0;
         if asked {
             return stock(socket, msg, len, flags);
@@ -332,7 +340,9 @@ unsafe extern "C" fn splice_read(
         let Some(stock) = this.stock().splice_read else {
             return EOPNOTSUPP.to_errno() as isize;
         };
-        this.past_control(EINVAL.to_errno(), || stock(socket, pos, pipe, len, flags) as isize)
+        this.past_control(EINVAL.to_errno(), || {
+            stock(socket, pos, pipe, len, flags) as isize
+        })
     }
 }
 
@@ -340,7 +350,9 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().sendmsg else { return EOPNOTSUPP.to_errno() };
+        let Some(stock) = this.stock().sendmsg else {
+            return EOPNOTSUPP.to_errno();
+        };
         let wait = (*msg).msg_flags & bindings::MSG_DONTWAIT == 0;
         if let Err(err) = this.session().before_send(&this, wait) {
             return err.to_errno();
@@ -364,7 +376,9 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
     // SAFETY: The caller has a reference to the socket.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().shutdown else { return EOPNOTSUPP.to_errno() };
+        let Some(stock) = this.stock().shutdown else {
+            return EOPNOTSUPP.to_errno();
+        };
         // SHUT_WR is 1, SHUT_RDWR 2.
         if matches!(how, 1 | 2) {
             this.session().close(&this);
@@ -398,7 +412,9 @@ unsafe extern "C" fn setsockopt(
     // SAFETY: The caller has a reference to the socket.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().setsockopt else { return EOPNOTSUPP.to_errno() };
+        let Some(stock) = this.stock().setsockopt else {
+            return EOPNOTSUPP.to_errno();
+        };
         if level as u32 != bindings::SOL_TLS {
             return stock(socket, level, name, value, len);
         }

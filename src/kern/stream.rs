@@ -67,7 +67,9 @@ impl<'a> Stream<'a> {
                     break;
                 }
                 if let Some(rest) = (*skb).len.checked_sub(skip).filter(|&rest| rest > 0) {
-                    let Some(to) = out.get_mut(copied..) else { break };
+                    let Some(to) = out.get_mut(copied..) else {
+                        break;
+                    };
                     let len = to.len().min(rest as usize);
                     if bindings::skb_copy_bits(
                         skb,
@@ -156,4 +158,3 @@ unsafe extern "C" fn discard(
     desc.count = desc.count.wrapping_sub(take);
     take as c_int
 }
-

@@ -9,10 +9,10 @@ use kernel::prelude::*;
 
 pub(crate) use super::bindings::{
     tls_hs_crypto_info, tls_hs_info, TLS_HS_AES_128_GCM_SHA256, TLS_HS_AES_256_GCM_SHA384,
-    TLS_HS_CHACHA20_POLY1305_SHA256, TLS_HS_CRYPTO_INFO_SIZE_VER0, TLS_HS_INFO_RESUMED,
+    TLS_HS_CHACHA20_POLY1305_SHA256, TLS_HS_CRYPTO_INFO_SIZE_VER0,
     TLS_HS_ECDHE_ECDSA_AES_128_GCM_SHA256, TLS_HS_ECDHE_ECDSA_AES_256_GCM_SHA384,
-    TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, TLS_HS_SECP256R1, TLS_HS_STRICT_SNI, TLS_HS_VERSION_1_2,
-    TLS_HS_VERSION_1_3, TLS_HS_X25519,
+    TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, TLS_HS_INFO_RESUMED, TLS_HS_SECP256R1,
+    TLS_HS_STRICT_SNI, TLS_HS_VERSION_1_2, TLS_HS_VERSION_1_3, TLS_HS_X25519,
 };
 
 /// The value that a user passed to setsockopt(2).
@@ -69,7 +69,9 @@ impl OptionValue {
         while at < self.len {
             let mut rest = [0u8; 64];
             let room = rest.len();
-            let Some(rest) = rest.get_mut(..room.min(self.len.wrapping_sub(at))) else { break };
+            let Some(rest) = rest.get_mut(..room.min(self.len.wrapping_sub(at))) else {
+                break;
+            };
             self.copy(at, rest)?;
             if rest.iter().any(|&byte| byte != 0) {
                 return Err(E2BIG);

@@ -10,7 +10,7 @@
 //! tables from it.
 
 use super::bindings::{
-    self, proto_accept_arg, proto_ops, request_sock, sock, sockaddr, sockptr_t, socket,
+    self, proto_accept_arg, proto_ops, request_sock, sock, sockaddr, socket, sockptr_t,
     tcp_ulp_ops, work_struct,
 };
 use super::child::{Accepted, State};
@@ -200,7 +200,11 @@ fn find_stock() -> Result {
         }
         bindings::sock_release(socket);
         to_result(err)?;
-        if found { Ok(()) } else { Err(ENOENT) }
+        if found {
+            Ok(())
+        } else {
+            Err(ENOENT)
+        }
     }
 }
 
@@ -209,7 +213,9 @@ unsafe extern "C" fn init(sk: *mut sock) -> c_int {
     // SAFETY: TCP passes a valid, locked socket; stock is valid.
     unsafe {
         if !matches!(state(sk), bindings::TCP_CLOSE | bindings::TCP_LISTEN) {
-            let Some(init) = (*stock()).init else { return ENOTCONN.to_errno() };
+            let Some(init) = (*stock()).init else {
+                return ENOTCONN.to_errno();
+            };
             let err = init(sk);
             if err == 0 {
                 hand_over(sk);
@@ -313,7 +319,9 @@ unsafe extern "C" fn setsockopt(
             return EOPNOTSUPP.to_errno();
         }
         if level != bindings::SOL_TLS {
-            let Some(stock) = (*stock_ops(sk)).setsockopt else { return EOPNOTSUPP.to_errno() };
+            let Some(stock) = (*stock_ops(sk)).setsockopt else {
+                return EOPNOTSUPP.to_errno();
+            };
             return stock(socket, level as c_int, name, value, len);
         }
         if option != bindings::TLS_HS {
@@ -396,7 +404,9 @@ unsafe extern "C" fn accept(
         bindings::tls_hs_lock_sock(sk);
         let accepted = Accepted::take(sk);
         bindings::release_sock(sk);
-        let complete = accepted.as_ref().filter(|accepted| accepted.state() == State::Complete);
+        let complete = accepted
+            .as_ref()
+            .filter(|accepted| accepted.state() == State::Complete);
         let result = match complete {
             Some(accepted) => establish(newsock, accepted),
             None => Ok(false),
@@ -425,7 +435,10 @@ unsafe fn establish(newsock: *mut socket, accepted: &Accepted) -> Result<bool> {
         let stats = stat::Stats::of(sk);
         let session = accepted.handshake().established().ok_or(ENOTCONN)?;
         crate::ktls::establish(&session, &Connected::new(sk), &stats)?;
-        session::attach(newsock, Session::new(&session, accepted.handshake().protocol()))?;
+        session::attach(
+            newsock,
+            Session::new(&session, accepted.handshake().protocol()),
+        )?;
     }
     Ok(true)
 }
@@ -435,7 +448,9 @@ unsafe extern "C" fn getname(socket: *mut socket, addr: *mut sockaddr, peer: c_i
     // SAFETY: The caller passes a valid socket and room for any address.
     unsafe {
         let sk = (*socket).sk;
-        let Some(stock_getname) = (*stock_ops(sk)).getname else { return EOPNOTSUPP.to_errno() };
+        let Some(stock_getname) = (*stock_ops(sk)).getname else {
+            return EOPNOTSUPP.to_errno();
+        };
         let len = stock_getname(socket, addr, peer);
         if peer == 2 && len > 0 && session::is_ours(socket) {
             (*addr).sa_family = bindings::PF_TLS as _;

@@ -112,7 +112,9 @@ impl Tickets {
     /// is none.
     pub(crate) fn find(&self, name: Option<&[u8; NAME_LEN]>, to: &mut TicketKey) -> bool {
         let wanted = |key: &&Secret<48>| name.is_none_or(|name| key.0.starts_with(name));
-        let Some(key) = self.0.iter().find(wanted) else { return false };
+        let Some(key) = self.0.iter().find(wanted) else {
+            return false;
+        };
         let (name, secret) = key.0.split_at(NAME_LEN);
         to.name.copy_from_slice(name);
         to.secret.bytes_mut().copy_from_slice(secret);

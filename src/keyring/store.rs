@@ -54,11 +54,21 @@ impl Keys {
         let mut keys = Self::default();
         let mut rings = KVec::new();
         for key in ring.entries()? {
-            let Some(key) = take(key, &mut keys.cert)? else { continue };
-            let Some(key) = take(key, &mut keys.private)? else { continue };
-            let Some(key) = take(key, &mut keys.protocols)? else { continue };
-            let Some(key) = take(key, &mut keys.staple)? else { continue };
-            let Some(key) = take(key, &mut keys.tickets)? else { continue };
+            let Some(key) = take(key, &mut keys.cert)? else {
+                continue;
+            };
+            let Some(key) = take(key, &mut keys.private)? else {
+                continue;
+            };
+            let Some(key) = take(key, &mut keys.protocols)? else {
+                continue;
+            };
+            let Some(key) = take(key, &mut keys.staple)? else {
+                continue;
+            };
+            let Some(key) = take(key, &mut keys.tickets)? else {
+                continue;
+            };
             if let Ok(ring) = key.keyring() {
                 rings.push(ring, GFP_KERNEL)?;
             }
@@ -172,7 +182,10 @@ impl Store {
                 continue;
             }
             let name = Name::new(&[ring.name()]).ok_or(ENAMETOOLONG)?;
-            if named.try_create_and_insert(name, keys, GFP_KERNEL)?.is_some() {
+            if named
+                .try_create_and_insert(name, keys, GFP_KERNEL)?
+                .is_some()
+            {
                 return Err(EEXIST);
             }
         }
