@@ -323,7 +323,23 @@ unsafe extern "C" fn recvmsg(
         if asked {
             return stock(socket, msg, len, flags);
         }
-        this.past_control(EIO.to_errno(), || stock(socket, msg, len, flags) as isize) as c_int
+        // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
+        let all =
+            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
+        let mut got = 0;
+        loop {
+            let rest = len.saturating_sub(got);
+            let result =
+                this.past_control(EIO.to_errno(), || stock(socket, msg, rest, flags) as isize);
+            match usize::try_from(result) {
+                Ok(more) if more > 0 => got = got.saturating_add(more),
+                _ if got > 0 => return got as c_int,
+                _ => return result as c_int,
+            }
+            if !all || got >= len {
+                return got as c_int;
+            }
+        }
     }
 }
 
@@ -353,6 +369,12 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
         let Some(stock) = this.stock().sendmsg else {
             return EOPNOTSUPP.to_errno();
         };
+        let sk = this.sk();
+        if u32::from((&raw const (*sk).sk_shutdown).read_volatile()) & bindings::SEND_SHUTDOWN != 0
+        {
+            // kTLS would take data for a record that can't be sent any more.
+            return bindings::sk_stream_error(sk, (*msg).msg_flags as c_int, EPIPE.to_errno());
+        }
         let wait = (*msg).msg_flags & bindings::MSG_DONTWAIT == 0;
         if let Err(err) = this.session().before_send(&this, wait) {
             return err.to_errno();
