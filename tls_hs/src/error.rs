@@ -112,7 +112,7 @@ reasons! {
     NotTls "not_tls" Alert Some(A::UnexpectedMessage),
         "The connection does not begin with a TLS handshake record.";
     RecordVersion "record_version" Alert Some(A::ProtocolVersion),
-        "A record header has a major version other than 3.";
+        "A record header has a major version other than 3, or, in TLS 1.2, another version.";
     RecordOverflow "record_overflow" Alert Some(A::RecordOverflow),
         "A record is longer than the protocol allows.";
     EmptyRecord "empty_record" Alert Some(A::UnexpectedMessage),
@@ -122,7 +122,9 @@ reasons! {
     InterleavedRecord "interleaved_record" Alert Some(A::UnexpectedMessage),
         "A record of another type between the fragments of a handshake message.";
     BadChangeCipherSpec "bad_change_cipher_spec" Alert Some(A::UnexpectedMessage),
-        "A change_cipher_spec record that is not the single byte 1, or is protected.";
+        "A change_cipher_spec record in TLS 1.3 that is not the single byte 1, or is protected.";
+    IllegalChangeCipherSpec "illegal_change_cipher_spec" Alert Some(A::IllegalParameter),
+        "A change_cipher_spec of TLS 1.2 that is not the single byte 1.";
     TooManyChangeCipherSpecs "too_many_change_cipher_specs" Alert Some(A::UnexpectedMessage),
         "More than 32 change_cipher_spec records.";
     TooManyWarnings "too_many_warnings" Alert Some(A::UnexpectedMessage),
@@ -139,7 +141,7 @@ reasons! {
         "Handshake data behind a message that a key change or an answer follows.";
     DecodeError "decode_error" Alert Some(A::DecodeError),
         "A message or an extension does not parse.";
-    DuplicateExtension "duplicate_extension" Alert Some(A::IllegalParameter),
+    DuplicateExtension "duplicate_extension" Alert Some(A::DecodeError),
         "The ClientHello has two extensions of one type.";
     BadCompressionMethods "bad_compression_methods" Alert Some(A::IllegalParameter),
         "The compression methods are not what the protocol version demands.";

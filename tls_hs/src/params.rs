@@ -219,7 +219,7 @@ pub struct Config {
     pub tickets: u8,
     /// Seconds for which a ticket is accepted; what exceeds 7 days is cut.
     pub ticket_lifetime: u32,
-    /// Most content of a protected record, 64 to 16384 bytes.
+    /// Most content of a record, 64 to 16384 bytes.
     pub fragment_max: u16,
 }
 
@@ -238,6 +238,11 @@ impl Config {
     const ALL_SUITES: u32 = Suite::Aes128GcmSha256.bit()
         | Suite::Aes256GcmSha384.bit()
         | Suite::Chacha20Poly1305Sha256.bit();
+
+    /// [`Config::fragment_max`] within its bounds.
+    pub(crate) fn fragment_max(&self) -> u16 {
+        self.fragment_max.clamp(64, 1 << 14)
+    }
 
     /// Whether `version` is allowed and known.
     pub const fn allows_version(&self, version: Version) -> bool {

@@ -45,6 +45,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// Its version field.
+    pub const fn version(&self) -> u16 {
+        let [_, major, minor, ..] = self.bytes;
+        u16::from_be_bytes([major, minor])
+    }
+
     /// Length of the record.
     pub const fn record_len(&self) -> usize {
         HEADER_LEN.saturating_add(self.len)

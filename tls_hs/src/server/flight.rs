@@ -5,7 +5,7 @@
 //! bytes from some position on, they are encoded through a window that starts there.
 
 use crate::codec::{copy, Encode, Window};
-use crate::record::{ContentType, Traffic, PLAINTEXT_MAX};
+use crate::record::{ContentType, Traffic};
 use crate::{Environment, Error};
 
 /// Least content of a record, unless less is left to send.
@@ -71,7 +71,7 @@ impl Cursor {
             };
             let limit = match write.active() {
                 true => fragment_max.into(),
-                false => PLAINTEXT_MAX,
+                false => env.config().fragment_max().into(),
             };
             let left = size.saturating_sub(skip);
             if left == 0 {

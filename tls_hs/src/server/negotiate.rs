@@ -30,7 +30,6 @@ use crate::msgs::client_hello::ClientHello;
 use crate::msgs::{
     ExtensionType, ECDSA_SECP256R1_SHA256, EMPTY_RENEGOTIATION_INFO_SCSV, FALLBACK_SCSV, PSK_DHE_KE,
 };
-use crate::record::PLAINTEXT_MAX;
 use crate::{Config, Environment, Error, NamedGroup, Reason, Suite, Version};
 
 /// The highest version in common, RFC 8446 section 4.2.1.
@@ -214,7 +213,7 @@ pub fn replies<E: Environment>(
     hello: &ClientHello<'_>,
     version: Version,
 ) -> Result<Replies, Error> {
-    let mut fragment_max = env.config().fragment_max.clamp(64, PLAINTEXT_MAX as u16);
+    let mut fragment_max = env.config().fragment_max();
     if let Some(limit) = hello.record_size_limit {
         // RFC 8449 section 4: in TLS 1.3 the limit counts the content type.
         let limit = match version {

@@ -180,6 +180,10 @@ impl<C: Crypto> Server<C> {
                 Some(opened) => opened,
                 None => return Ok(consumed),
             },
+            // RFC 5246 section 6.2.1.
+            Version::Tls12 if header.version() != Version::Tls12.code() => {
+                return Err(Reason::RecordVersion.into())
+            }
             Version::Tls12 if cx.read.active() => {
                 cx.read.open(env.crypto(), &header.bytes, body)?
             }
@@ -198,7 +202,9 @@ impl<C: Crypto> Server<C> {
                 return Err(Reason::UnexpectedMessage.into())
             }
             (ContentType::ChangeCipherSpec, Expected::ChangeCipherSpec) => {
-                cx.tolerance.change_cipher_spec(content)?;
+                if content != [1] {
+                    return Err(Reason::IllegalChangeCipherSpec.into());
+                }
                 let boundary = cx.inbound.boundary()?;
                 self.advance(env, Event::ChangeCipherSpec(boundary))?;
             }

@@ -351,9 +351,6 @@ impl WaitFinished {
             &mut expected,
         );
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
-        if body.len() != expected.len() {
-            return Err(Reason::DecodeError.into());
-        }
         if !equal(body, &expected) {
             return Err(Reason::BadFinished.into());
         }

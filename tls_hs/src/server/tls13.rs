@@ -297,9 +297,7 @@ impl WaitFinished {
         let WaitFinished { stage, hash } = self;
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
         let expected = key_schedule::first(cx.verify_data.bytes(), cx.params.suite.hash());
-        if body.len() != expected.len() {
-            return Err(Reason::DecodeError.into());
-        }
+        // RFC 8446 section 4.4.4: decrypt_error if incorrect, and so if of another length.
         if !equal(body, expected) {
             return Err(Reason::BadFinished.into());
         }

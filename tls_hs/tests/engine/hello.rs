@@ -29,7 +29,7 @@ pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 pub fn record(kind: u8, content: &[u8]) -> Vec<u8> {
-    [&[kind, 3, 1], &vec16(content)[..]].concat()
+    [&[kind, 3, 3], &vec16(content)[..]].concat()
 }
 
 /// `content` in handshake records of at most `len` bytes each.

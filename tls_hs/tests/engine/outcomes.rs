@@ -384,7 +384,6 @@ fn retry_names_the_group_and_nothing_can_fall_back_any_more() {
         &second.clone().set(SERVER_NAME, vec16(&name)).record(),
         changed,
     );
-    refused(&second.clone().with(EARLY_DATA, vec![]).record(), changed);
     let versions = second.clone().set(VERSIONS, vec8(&u16s(&[0x0302])));
     refused(&versions.record(), Reason::UnsupportedVersion);
     refused(

@@ -202,6 +202,10 @@ struct Resuming {
 
 impl Resuming {
     fn new(version: SslVersion, extended: bool, session: Option<&[u8]>) -> Self {
+        Self::for_name(version, extended, session, crate::host::NAME)
+    }
+
+    fn for_name(version: SslVersion, extended: bool, session: Option<&[u8]>, name: &str) -> Self {
         let sessions: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let store = sessions.clone();
         let client = OpenSsl::with(
@@ -217,6 +221,7 @@ impl Resuming {
                 }
             },
             |ssl| {
+                ssl.set_hostname(name).unwrap();
                 if let Some(session) = session {
                     let session = SslSession::from_der(session).unwrap();
                     // SAFETY: the session is used with a context of the same configuration.
@@ -258,6 +263,21 @@ fn openssl_resumes_in_both_versions() {
         assert!(!resumed);
         let again = Resuming::new(protocol, true, session.as_deref());
         assert!(again.connect(version).0);
+    }
+}
+
+/// Whatever certificate serves the other name.
+#[test]
+fn tickets_are_bound_to_the_server_name() {
+    for (version, protocol) in [
+        (Version::Tls12, SslVersion::TLS1_2),
+        (Version::Tls13, SslVersion::TLS1_3),
+    ] {
+        let (_, _, session) = Resuming::new(protocol, true, None).connect(version);
+        for (name, resumes) in [("TLS-HS.Test", true), ("other.test", false)] {
+            let again = Resuming::for_name(protocol, true, session.as_deref(), name);
+            assert_eq!(again.connect(version).0, resumes, "{version:?} {name}");
+        }
     }
 }
 

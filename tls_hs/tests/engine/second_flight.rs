@@ -112,10 +112,12 @@ fn finished_must_be_right_and_alone() {
         let record = w.client.seal(22, &w.finished, 0);
         w.refuses(&record, Reason::BadFinished);
     }
-    for body in [31, 33] {
+    for len in [0, 31, 33, 48] {
         let mut w = waiting();
-        let record = w.client.seal(22, &message(20, &vec![0; body]), 0);
-        w.refuses(&record, Reason::DecodeError);
+        let mut verify_data = w.finished[4..].to_vec();
+        verify_data.resize(len, 0);
+        let record = w.client.seal(22, &message(20, &verify_data), 0);
+        w.refuses(&record, Reason::BadFinished);
     }
     let mut w = waiting();
     let record = w

@@ -128,6 +128,27 @@ fn flights_fit_small_rooms() {
     }
 }
 
+#[test]
+fn no_record_is_longer_than_configured() {
+    for versions in [1, 2] {
+        for fragment_max in [64, 100, 512] {
+            let mut client = Rustls::new(rustls_config(ring::default_provider()));
+            let mut connection = Connection::new(Host::default());
+            connection.host.config.versions = versions;
+            connection.host.config.fragment_max = fragment_max;
+            connection.take(&client.give()).unwrap();
+            let records = crate::protection::split_records(&connection.out);
+            for record in records {
+                let overhead = if record[0] == 23 { 5 + 1 + 16 } else { 5 };
+                assert!(record.len() - overhead <= fragment_max.into());
+            }
+            client.take(&std::mem::take(&mut connection.out)).unwrap();
+            handshake(&mut client, &mut connection).unwrap();
+            assert!(client.complete());
+        }
+    }
+}
+
 /// A chain that does not fit in one record.
 #[test]
 fn long_chains_are_cut_into_records() {

@@ -227,7 +227,16 @@ fn messages_come_in_order_and_nothing_else_comes() {
         Reason::UnexpectedMessage,
     );
     refuses(&[&x25519, &x25519], Reason::UnexpectedMessage);
-    refuses(&[&x25519, &record(20, &[2])], Reason::BadChangeCipherSpec);
+    refuses(
+        &[&x25519, &record(20, &[2])],
+        Reason::IllegalChangeCipherSpec,
+    );
+    refuses(
+        &[&x25519, &record(20, &[1, 1])],
+        Reason::IllegalChangeCipherSpec,
+    );
+    refuses(&[&[22, 3, 1, 0, 1, 16]], Reason::RecordVersion);
+    refuses(&[&x25519, &[20, 3, 4, 0, 1, 1]], Reason::RecordVersion);
     refuses(&[&x25519, &record(23, b"data")], Reason::UnexpectedRecord);
     let cut = message(16, &vec8(&X25519_SHARE));
     refuses(&[&record(22, &cut[..9]), &ccs], Reason::InterleavedRecord);
@@ -316,7 +325,7 @@ impl Waiting {
     fn record(&self, kind: u8, content: &[u8]) -> Vec<u8> {
         let explicit = [9; 8];
         let nonce: [u8; 12] = [&self.salt[..], &explicit].concat().try_into().unwrap();
-        let mut aad = vec![0, 0, 0, 0, 0, 0, 0, 0, kind, 3, 1];
+        let mut aad = vec![0, 0, 0, 0, 0, 0, 0, 0, kind, 3, 3];
         aad.extend_from_slice(&(content.len() as u16).to_be_bytes());
         let cipher = Aes128Gcm::new(&self.key.into());
         let sealed = cipher
@@ -351,19 +360,18 @@ fn finished_must_be_right_and_alone() {
     let established = w.connection.server.established().unwrap();
     assert_eq!((established.client.seq(), established.server.seq()), (1, 1));
 
-    let right = waiting_for_finished().finished;
     for at in 0..12 {
         let mut w = waiting_for_finished();
         w.finished[at] ^= 1;
         let record = w.record(22, &message(20, &w.finished));
         assert_eq!(w.connection.take(&record), Err(Error(Reason::BadFinished)));
     }
-    Waiting::refuses(22, &message(20, &right[..11]), Reason::DecodeError);
-    Waiting::refuses(
-        22,
-        &message(20, &[&right[..], &[0]].concat()),
-        Reason::DecodeError,
-    );
+    for len in [0, 11, 13, 32] {
+        let mut w = waiting_for_finished();
+        w.finished.resize(len, 0);
+        let record = w.record(22, &message(20, &w.finished));
+        assert_eq!(w.connection.take(&record), Err(Error(Reason::BadFinished)));
+    }
     let mut w = waiting_for_finished();
     let excess = w.record(22, &[message(20, &w.finished), vec![0]].concat());
     assert_eq!(

@@ -104,8 +104,7 @@ impl Retry {
             && selection.group == first.group
             && hello.server_name == cx.server_name.get()
             && hello.session_id == first.session_id.bytes()
-            && *hello.random == first.client_random
-            && !hello.early_data;
+            && *hello.random == first.client_random;
         if !same {
             return Err(Reason::BadSecondClientHello.into());
         }
