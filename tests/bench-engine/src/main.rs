@@ -117,7 +117,9 @@ fn arguments() -> Arguments {
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
+        let value = words
+            .next()
+            .unwrap_or_else(|| panic!("{word} needs a value"));
         match &word[..] {
             "--rounds" => arguments.rounds = value.parse().expect("a number"),
             "--case" => arguments.case = Some(value),
@@ -153,7 +155,10 @@ fn main() {
         openssl::version::version()
     );
     let mut medians = Vec::new();
-    for case in CASES.iter().filter(|case| wanted(&arguments.case, case.name)) {
+    for case in CASES
+        .iter()
+        .filter(|case| wanted(&arguments.case, case.name))
+    {
         let mut clients: Vec<_> = servers.iter().map(|_| Client::new(&pki, case)).collect();
         let mut times = vec![Vec::with_capacity(arguments.rounds); servers.len()];
         if case.resumed {
