@@ -4,7 +4,10 @@
 
 #![no_std]
 
-use tls_hs::{Aead, Config, Crypto, Environment, Error, Hash, Input, Reason, Server, Step};
+use tls_hs::session::Session;
+use tls_hs::{
+    Aead, Config, Crypto, Environment, Error, Hash, Input, Reason, Server, Step, TicketKey,
+};
 
 extern "C" {
     fn model_hash(state: *mut u64, data: *const u8, len: usize);
@@ -19,6 +22,8 @@ extern "C" {
     fn model_random(out: *mut u8, len: usize);
     fn model_peek(at: usize, out: *mut u8, len: usize) -> usize;
     fn model_select(name: *const u8, len: usize) -> bool;
+    fn model_ticket_key(name: *const u8, out: *mut u8) -> bool;
+    fn model_now() -> u64;
 }
 
 /// A hash state of `WORDS` 64-bit words.
@@ -107,6 +112,9 @@ pub struct Env<'a> {
     crypto: Model,
     config: Config,
     chain: &'a [u8],
+    alpn: &'a [u8],
+    ocsp: &'a [u8],
+    scope: [u8; 32],
 }
 
 impl Environment for Env<'_> {
@@ -123,6 +131,23 @@ impl Environment for Env<'_> {
     }
     fn certificate_chain(&self) -> &[u8] {
         self.chain
+    }
+    fn alpn_protocols(&self) -> &[u8] {
+        self.alpn
+    }
+    fn ocsp_response(&self) -> &[u8] {
+        self.ocsp
+    }
+    fn ticket_key(&mut self, name: Option<&[u8; 16]>, key: &mut TicketKey) -> bool {
+        let name = name.map_or(core::ptr::null(), |name| name.as_ptr());
+        let secret = key.secret.bytes_mut().as_mut_ptr();
+        unsafe { model_ticket_key(name, key.name.as_mut_ptr()) && model_ticket_key(name, secret) }
+    }
+    fn ticket_scope(&self) -> [u8; 32] {
+        self.scope
+    }
+    fn now(&self) -> u64 {
+        unsafe { model_now() }
     }
 }
 
@@ -209,6 +234,27 @@ pub fn instance_established(server: &Server<Model>) -> usize {
     server
         .established()
         .map_or(0, |e| e.client.key().len() + e.server.key().len())
+}
+
+#[no_mangle]
+pub fn instance_session(server: &Server<Model>) -> Option<Session> {
+    server
+        .established()
+        .map(|established| Session::new(&established))
+}
+
+#[no_mangle]
+pub fn instance_session_record(
+    session: &mut Session,
+    kind: u8,
+    content: &[u8],
+) -> Result<tls_hs::session::Event, Error> {
+    session.record(kind, content)
+}
+
+#[no_mangle]
+pub fn instance_session_keys(session: &mut Session, crypto: &mut Model) -> [tls_hs::Traffic; 2] {
+    [session.next_client(crypto), session.next_server(crypto)]
 }
 
 /// A secret whose last use is its drop.
