@@ -88,11 +88,15 @@ check_header() {
 	done
 }
 
-# The module's own code warns of nothing.
+strict_module() {
+	build_locked kbuild "$BUILD/check" KRUSTFLAGS=-Dwarnings modules
+}
+
+# The module's own code warns of nothing; all of it is compiled to see that.
 check_module() {
 	local log=$BUILD/module.log
 	rm -rf "$BUILD/check"
-	build_locked kbuild "$BUILD/check" KRUSTFLAGS=-Dwarnings modules >"$log" 2>&1 || {
+	strict_module >"$log" 2>&1 || {
 		cat "$log"
 		return 1
 	}
@@ -107,7 +111,7 @@ check_module_clippy() {
 }
 
 check_panics() {
-	[ -d "$BUILD/check" ] || check_module
+	strict_module
 	find "$BUILD/check" -name '*.o' ! -name '*.mod.o' ! -name '.*' -print0 |
 		xargs -0 "$ENV_DIR/in-root" "$SRC/tools/check-panics"
 }
