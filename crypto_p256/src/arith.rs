@@ -6,6 +6,7 @@ pub(crate) mod adx;
 pub(crate) mod portable;
 
 use crate::field::{Fe, P};
+use crate::inverse::DivSteps;
 use crate::limbs;
 use crate::lookup::Entry;
 use crate::point::Accumulator;
@@ -23,7 +24,7 @@ pub(crate) use portable::Portable;
 /// # Constant time
 ///
 /// Every method runs in constant time.
-pub(crate) trait Arith: Copy {
+pub(crate) trait Arith: DivSteps {
     /// `a * b / R mod p`.
     fn mul(self, a: &Fe, b: &Fe) -> Fe;
     /// `a^2 / R mod p`.

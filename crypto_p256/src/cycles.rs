@@ -2,6 +2,7 @@
 //! Cycles of the primitives: `cargo test --release -p crypto_p256 cycles -- --ignored --nocapture`.
 
 use crate::arith::{Arith, Portable};
+use crate::ecdsa::{HmacSha256, NoncePair, SigningKey};
 use crate::field::Fe;
 use crate::point::Affine;
 use crate::scalar::Scalar;
@@ -9,6 +10,16 @@ use crate::{comb, ecdh, inverse, window, x25519, Cpu};
 use std::hint::black_box;
 use std::println;
 use std::time::Instant;
+use std::vec::Vec;
+
+/// No HMAC at all, to leave its time out.
+struct NoHmac;
+
+impl HmacSha256 for NoHmac {
+    fn mac(&self, _: &[u8; 32], _: &[&[u8]], out: &mut [u8; 32]) {
+        *out = [0x77; 32];
+    }
+}
 
 /// Best of many samples of `n` calls, in nanoseconds a call: the noise of a machine only adds.
 fn best(n: u32, mut f: impl FnMut()) -> f64 {
@@ -66,10 +77,10 @@ fn table<A: Arith>(name: &str, cpu: Cpu, arith: A) {
     show("doubling", 2000, &mut || p.double(arith));
     show("mixed addition", 2000, &mut || p.add(arith, &q));
     show("inversion mod p", 200, &mut || {
-        a = Fe(inverse::invert(&a.0, &inverse::P))
+        a = Fe(inverse::invert(arith, &a.0, &inverse::P))
     });
     show("inversion mod n", 200, &mut || {
-        k = Scalar(inverse::invert(&k.0, &inverse::N))
+        k = Scalar(inverse::invert(arith, &k.0, &inverse::N))
     });
     show("fixed base", 50, &mut || {
         p = comb::mul(arith, black_box(&l))
@@ -84,6 +95,25 @@ fn table<A: Arith>(name: &str, cpu: Cpu, arith: A) {
     let mut shared = [0; 32];
     show("shared secret", 20, &mut || {
         ecdh::derive(cpu, &private, black_box(&public), &mut shared).unwrap()
+    });
+    let key = SigningKey::from_bytes(&[0x33; 32]).unwrap();
+    let pair = || NoncePair::new(cpu, &key, &[7; 32], 1, &NoHmac).unwrap();
+    show("nonce pair, without HMAC", 20, &mut || {
+        drop(black_box(pair()))
+    });
+    show("signature, without HMAC", 20, &mut || {
+        black_box(
+            key.sign(cpu, &[5; 32], Some(&[7; 32]), &NoHmac)
+                .unwrap()
+                .to_der(&mut [0; 72]),
+        );
+    });
+    let mut pairs: Vec<NoncePair> = (0..60 * 20).map(|_| pair()).collect();
+    show("signature, prepared nonce", 20, &mut || {
+        black_box(
+            key.sign_prepared(cpu, &[5; 32], pairs.pop().unwrap())
+                .unwrap(),
+        );
     });
     let mut point = [9; 32];
     show("X25519 key pair", 20, &mut || {

@@ -69,7 +69,7 @@ impl Fe {
             0x0000_0005_ffff_fffc,
             0x0000_0018_0000_0001,
         ]);
-        arith.mul(&Fe(inverse::invert(&self.0, &inverse::P)), &R3)
+        arith.mul(&Fe(inverse::invert(arith, &self.0, &inverse::P)), &R3)
     }
 
     /// 1 when `self` equals `b`, else 0.

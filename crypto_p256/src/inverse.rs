@@ -31,6 +31,28 @@ const M62: u64 = u64::MAX >> 2;
 /// Batches of 59 steps: 590.
 const BATCHES: usize = 10;
 
+/// The division steps: what differs between processors.
+pub(crate) trait DivSteps: Copy {
+    /// N steps on words that hold a row each, as [`run`] packs them: (zeta, f, g) after them.
+    ///
+    /// # Constant time
+    ///
+    /// For all arguments.
+    #[inline(always)]
+    fn div_steps<const N: u32>(self, mut zeta: i64, mut f: i64, mut g: i64) -> (i64, i64, i64) {
+        for _ in 0..N {
+            let swap = zeta >> 63;
+            let odd = 0i64.wrapping_sub(g & 1);
+            let both = swap & odd;
+            let addend = (f ^ swap).wrapping_sub(swap) & odd;
+            f ^= (f ^ g) & both;
+            g = g.wrapping_add(addend) >> 1;
+            zeta = (zeta ^ both).wrapping_sub(1);
+        }
+        (zeta, f, g)
+    }
+}
+
 /// A modulus that can be inverted by.
 pub(crate) struct Modulus {
     m: Signed62,
@@ -61,14 +83,14 @@ impl Modulus {
 }
 
 /// `1/a mod m` for `a` in [0, m), and 0 for 0.
-pub(crate) fn invert(a: &Limbs, modulus: &Modulus) -> Limbs {
+pub(crate) fn invert<S: DivSteps>(steps: S, a: &Limbs, modulus: &Modulus) -> Limbs {
     let mut f = modulus.m;
     let mut g = to_signed62(a);
     let mut d = [0; 5];
     let mut e = [1, 0, 0, 0, 0];
     let mut zeta = -1;
     for _ in 0..BATCHES {
-        let (next, t) = batch(zeta, f[0], g[0]);
+        let (next, t) = batch(steps, zeta, f[0], g[0]);
         zeta = next;
         (f, g) = update_fg(&t, &f, &g);
         (d, e) = update_de(&t, &d, &e, modulus);
@@ -113,12 +135,12 @@ impl Matrix {
 
 /// 59 steps on the low words `f`, `g`, in three short runs.
 #[inline(always)]
-fn batch(mut zeta: i64, mut f: i64, mut g: i64) -> (i64, Matrix) {
-    let m1 = run::<20>(&mut zeta, f, g);
+fn batch<S: DivSteps>(steps: S, mut zeta: i64, mut f: i64, mut g: i64) -> (i64, Matrix) {
+    let m1 = run::<20, S>(steps, &mut zeta, f, g);
     (f, g) = m1.apply_low(f, g, 20);
-    let m2 = run::<20>(&mut zeta, f, g);
+    let m2 = run::<20, S>(steps, &mut zeta, f, g);
     (f, g) = m2.apply_low(f, g, 20);
-    let m3 = run::<19>(&mut zeta, f, g);
+    let m3 = run::<19, S>(steps, &mut zeta, f, g);
     let Matrix { u, v, q, r } = m1.then(&m2).then(&m3);
     (
         zeta,
@@ -139,19 +161,12 @@ fn batch(mut zeta: i64, mut f: i64, mut g: i64) -> (i64, Matrix) {
 /// can be 1 (and never -1) only while their row is still one of the first two, and then f is not
 /// negative: hence the minus signs, with which each field can be told from those below it.
 #[inline(always)]
-fn run<const STEPS: u32>(zeta: &mut i64, f: i64, g: i64) -> Matrix {
+fn run<const STEPS: u32, S: DivSteps>(steps: S, zeta: &mut i64, f: i64, g: i64) -> Matrix {
     const LOW: i64 = (1 << 20) - 1;
-    let mut f = (f & LOW).wrapping_sub(1 << 41);
-    let mut g = (g & LOW).wrapping_sub(1 << 62);
-    for _ in 0..STEPS {
-        let swap = *zeta >> 63;
-        let odd = 0i64.wrapping_sub(g & 1);
-        let both = swap & odd;
-        let addend = (f ^ swap).wrapping_sub(swap) & odd;
-        f ^= (f ^ g) & both;
-        g = g.wrapping_add(addend) >> 1;
-        *zeta = (*zeta ^ both).wrapping_sub(1);
-    }
+    let f = (f & LOW).wrapping_sub(1 << 41);
+    let g = (g & LOW).wrapping_sub(1 << 62);
+    let (next, f, g) = steps.div_steps::<STEPS>(*zeta, f, g);
+    *zeta = next;
     // 2^20 times a coefficient, from its field; the runs are of 20 steps or one less.
     let low = |x: i64| 0i64.wrapping_sub(x.wrapping_add(1 << 20) << 22 >> 43) >> (20 - STEPS);
     let high = |x: i64| 0i64.wrapping_sub(x.wrapping_add(1 << 41) >> 42) >> (20 - STEPS);
@@ -317,6 +332,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(invert(&[0; 4], &P), [0; 4]);
+        assert_eq!(invert(Portable, &[0; 4], &P), [0; 4]);
     }
 }

@@ -7,7 +7,7 @@ use crate::limbs::{self, Limbs};
 use crate::wipe::wipe;
 
 /// n.
-pub(crate) const N: Limbs = [
+pub(crate) static N: Limbs = [
     0xf3b9_cac2_fc63_2551,
     0xbce6_faad_a717_9e84,
     0xffff_ffff_ffff_ffff,
@@ -103,7 +103,7 @@ impl Scalar {
 
     /// `1 / self` in Montgomery form, for `self` not in Montgomery form; 0 for 0.
     pub(crate) fn invert_to_montgomery<A: Arith>(&self, arith: A) -> Scalar {
-        Scalar(inverse::invert(&self.0, &inverse::N)).to_montgomery(arith)
+        Scalar(inverse::invert(arith, &self.0, &inverse::N)).to_montgomery(arith)
     }
 
     /// 1 when `self` is 0, else 0.

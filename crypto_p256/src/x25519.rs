@@ -81,7 +81,7 @@ fn derive_on<A: Arith25519>(arith: A, private: &[u8; 32], peer: &[u8; 32], share
     }
     wipe(&mut k);
     // The last bit of a clamped scalar is 0: nothing is left to swap.
-    *shared = arith.mul(&ladder.x2, &ladder.z2.invert()).to_octets();
+    *shared = arith.mul(&ladder.x2, &ladder.z2.invert(arith)).to_octets();
 }
 
 /// The scalar of a private key, with the bits that RFC 7748 section 5 fixes.

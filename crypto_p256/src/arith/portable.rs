@@ -3,6 +3,7 @@
 
 use super::Arith;
 use crate::field::{Fe, P};
+use crate::inverse::DivSteps;
 use crate::limbs::{adc, mac, reduce_once, Limbs};
 use crate::scalar::{Scalar, N};
 
@@ -12,6 +13,8 @@ const N0: u64 = 0xccd1_c8aa_ee00_bc4f;
 /// The path that needs nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
+
+impl DivSteps for Portable {}
 
 impl Arith for Portable {
     #[inline]

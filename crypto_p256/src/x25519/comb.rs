@@ -50,7 +50,7 @@ pub(super) fn mul<A: Arith25519>(arith: A, k: &Limbs) -> Fe {
         }
     }
     // u = (1 + y) / (1 - y). y is not 1: k is not a multiple of the order.
-    let denominator = arith.sub(&acc.z, &acc.y).invert();
+    let denominator = arith.sub(&acc.z, &acc.y).invert(arith);
     arith.mul(&arith.add(&acc.z, &acc.y), &denominator)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Numbers mod q = 2^255 - 19.
 
-use crate::inverse::{self, Modulus};
+use crate::inverse::{self, DivSteps, Modulus};
 use crate::limbs::{self, Limbs};
 use crate::lookup::Entry;
 
@@ -60,8 +60,8 @@ impl Fe {
     }
 
     /// `1 / self`, and 0 for 0. Reduced.
-    pub(crate) fn invert(self) -> Fe {
-        Fe(inverse::invert(&self.canonical(), &MODULUS))
+    pub(crate) fn invert<S: DivSteps>(self, steps: S) -> Fe {
+        Fe(inverse::invert(steps, &self.canonical(), &MODULUS))
     }
 }
 
@@ -70,7 +70,7 @@ impl Fe {
 /// # Constant time
 ///
 /// Every method runs in constant time.
-pub(crate) trait Arith25519: Copy {
+pub(crate) trait Arith25519: DivSteps {
     /// `a * b`, reduced, for any a and b.
     fn mul(self, a: &Fe, b: &Fe) -> Fe;
     /// `a^2`, reduced, for any a.
