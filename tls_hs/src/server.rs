@@ -546,6 +546,12 @@ impl<C: Crypto> Server<C> {
         self.context.server_name.get()
     }
 
+    /// AlertDescription of the last alert that came behind the ClientHello: what the client meant
+    /// by [`Reason::AlertReceived`].
+    pub fn alert_received(&self) -> Option<u8> {
+        self.context.tolerance.received()
+    }
+
     /// Overwrites all secrets with zeros and ends the handshake. Dropping does the same.
     pub fn wipe(&mut self) {
         self.state = State::Failed;

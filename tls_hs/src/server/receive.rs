@@ -21,6 +21,8 @@ pub struct Tolerance {
     warnings: u8,
     /// Bytes that may still be skipped as early data; `None` if none is expected.
     early_data: Option<u16>,
+    /// Description of the last alert that came.
+    received: Option<u8>,
 }
 
 impl Tolerance {
@@ -29,12 +31,18 @@ impl Tolerance {
             change_cipher_specs: CHANGE_CIPHER_SPECS_MAX,
             warnings: WARNINGS_MAX,
             early_data: None,
+            received: None,
         }
     }
 
     /// The client announced early data, which is not accepted.
     pub fn expect_early_data(&mut self) {
         self.early_data = Some(EARLY_DATA_MAX);
+    }
+
+    /// Description of the last alert that came.
+    pub fn received(&self) -> Option<u8> {
+        self.received
     }
 
     /// No more early data can come.
@@ -73,17 +81,18 @@ impl Tolerance {
             Version::Tls12 => description != AlertDescription::CloseNotify as u8,
             Version::Tls13 => description == AlertDescription::UserCanceled as u8,
         };
-        match *content {
-            [WARNING, description] if harmless(description) => {
-                self.warnings = self
-                    .warnings
-                    .checked_sub(1)
-                    .ok_or(Reason::TooManyWarnings)?;
-                Ok(())
-            }
-            [_, _] => Err(Reason::AlertReceived.into()),
-            _ => Err(Reason::DecodeError.into()),
+        let [level, description] = *content else {
+            return Err(Reason::DecodeError.into());
+        };
+        self.received = Some(description);
+        if level != WARNING || !harmless(description) {
+            return Err(Reason::AlertReceived.into());
         }
+        self.warnings = self
+            .warnings
+            .checked_sub(1)
+            .ok_or(Reason::TooManyWarnings)?;
+        Ok(())
     }
 }
 

@@ -192,6 +192,10 @@ fn alerts_end_the_handshake_but_for_user_canceled() {
         let sealed = w.client.seal(21, &alert, 0);
         w.refuses(&sealed, Reason::AlertReceived);
         waiting().refuses(&record(21, &alert), Reason::AlertReceived);
+        let mut w = waiting();
+        assert_eq!(w.connection.server.alert_received(), None);
+        w.connection.take(&record(21, &alert)).unwrap_err();
+        assert_eq!(w.connection.server.alert_received(), Some(alert[1]));
     }
     for alert in [&[2][..], &[2, 40, 0]] {
         let mut w = waiting();
