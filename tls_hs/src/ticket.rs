@@ -2,7 +2,7 @@
 //! Session tickets: what the server must remember of a session, sealed for the client to keep.
 //!
 //! ```text
-//! key name (16) | salt (16) | sealed: version, suite, group, flags, expiry, secret | tag (16)
+//! key name (16) | salt (16) | sealed: version, suite, group, flags, began, expiry, secret | tag (16)
 //! ```
 //!
 //! Each ticket is sealed with AES-256-GCM under a key of its own, HMAC-SHA-256 of the salt under the
@@ -21,7 +21,7 @@ pub const LIFETIME_MAX: u32 = 7 * 24 * 60 * 60;
 
 const NAME_LEN: usize = 16;
 const SALT_LEN: usize = 16;
-const STATE_LEN: usize = 4 + 8 + 48;
+const STATE_LEN: usize = 4 + 8 + 8 + 48;
 const TAG_LEN: usize = 16;
 /// Length of a ticket.
 pub const TICKET_LEN: usize = NAME_LEN + SALT_LEN + STATE_LEN + TAG_LEN;
@@ -65,7 +65,9 @@ pub struct Session {
     pub group: NamedGroup,
     /// TLS 1.2: whether the master secret is an extended one.
     pub extended_master_secret: bool,
-    /// When it ends, in the time of [`Environment::now`].
+    /// When its full handshake was, in the time of [`Environment::now`].
+    pub began: u64,
+    /// When it ends, in the same time.
     pub expiry: u64,
 }
 
@@ -107,9 +109,9 @@ impl Scope<'_> {
     }
 }
 
-/// Whether there is a key to seal tickets with.
+/// Whether tickets can be sealed, and are good for anything.
 pub fn available<E: Environment>(env: &mut E) -> bool {
-    env.ticket_key(None, &mut TicketKey::empty())
+    env.config().ticket_lifetime != 0 && env.ticket_key(None, &mut TicketKey::empty())
 }
 
 /// Whether new tickets are sealed with the key that sealed this one.
@@ -144,17 +146,13 @@ pub fn seal<E: Environment>(
         version,
         suite,
         group,
+        began,
         expiry,
         ..
     } = *session;
-    let fields = (
-        version as u8,
-        suite as u8,
-        group as u8,
-        flags,
-        &expiry.to_be_bytes()[..],
-    );
-    (fields, &secret[..]).encode(&mut Window::new(0, state.bytes_mut()));
+    let fields = (version as u8, suite as u8, group as u8, flags);
+    let times = (&began.to_be_bytes()[..], &expiry.to_be_bytes()[..]);
+    (fields, times, &secret[..]).encode(&mut Window::new(0, state.bytes_mut()));
 
     let mut ticket = Ticket([0; TICKET_LEN]);
     (&key.name[..], &salt[..]).encode(&mut Window::new(0, &mut ticket.0));
@@ -201,6 +199,7 @@ pub fn open<E: Environment>(
         suite: Suite::from_u8(reader.u8().ok()?)?,
         group: NamedGroup::from_u8(reader.u8().ok()?)?,
         extended_master_secret: reader.u8().ok()? == EXTENDED_MASTER_SECRET,
+        began: u64::from_be_bytes(*reader.array().ok()?),
         expiry: u64::from_be_bytes(*reader.array().ok()?),
     };
     copy(reader.rest(), secret.bytes_mut());

@@ -160,6 +160,8 @@ pub struct Params {
     pub replies: Replies,
     /// TLS 1.3: position of the PSK among those offered.
     pub psk: Option<u16>,
+    /// When the session began: at its full handshake.
+    pub began: u64,
     /// TLS 1.3: tickets to send.
     pub tickets: u8,
     /// TLS 1.2: answers that only it has.
@@ -187,6 +189,7 @@ impl Params {
             status_request: false,
         },
         psk: None,
+        began: 0,
         tickets: 0,
         tls12: Tls12Answers {
             renegotiation_info: false,

@@ -53,6 +53,7 @@ pub fn start<E: Environment>(
     params.group = group;
     params.client_random = *hello.random;
     params.replies = replies.resumed(resumed.is_some());
+    params.began = resumed.map_or(env.now(), |session| session.began);
     env.crypto().random(&mut params.random);
     if env.config().allows_version(Version::Tls13) {
         if let Some(tail) = params.random.last_chunk_mut() {
@@ -421,6 +422,7 @@ impl SendFinished {
             suite: params.suite,
             group: params.group,
             extended_master_secret: params.tls12.extended_master_secret,
+            began: params.began,
             expiry,
         };
         let scope = Scope {

@@ -98,6 +98,23 @@ fn tickets_are_bound_to_the_application_protocol() {
     }
 }
 
+#[test]
+fn no_lifetime_no_tickets() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let config = rustls_config(ring::default_provider());
+        for _ in 0..2 {
+            let mut host = host(version);
+            host.config.ticket_lifetime = 0;
+            let mut client = Rustls::new(config.clone());
+            let mut connection = Connection::new(host);
+            handshake(&mut client, &mut connection).unwrap();
+            let established = connection.server.established().unwrap();
+            assert!(!established.resumed);
+            assert_eq!(established.server.seq(), (version == Version::Tls12).into());
+        }
+    }
+}
+
 /// A lifetime beyond 7 days is cut.
 #[test]
 fn lifetimes_are_limited() {
@@ -112,6 +129,25 @@ fn lifetimes_are_limited() {
             assert_eq!(connect(&config, later), good);
         }
     }
+}
+
+/// However often a TLS 1.3 session is resumed, it ends 7 days after its full handshake.
+#[test]
+fn tls13_sessions_end_after_7_days() {
+    let config = rustls_config(ring::default_provider());
+    let at = |age: u64| {
+        let mut host = host(Version::Tls13);
+        host.config.ticket_lifetime = 2 * DAY as u32;
+        host.now += age;
+        host
+    };
+    assert!(!connect(&config, at(0)));
+    for day in 1..7 {
+        assert!(connect(&config, at(day * DAY)), "day {day}");
+    }
+    assert!(connect(&config, at(7 * DAY - 1)));
+    assert!(!connect(&config, at(7 * DAY)));
+    assert!(connect(&config, at(8 * DAY)));
 }
 
 /// Tickets of a resumed TLS 1.2 session end when the session ends; they are replaced only when the

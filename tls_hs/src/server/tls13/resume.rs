@@ -28,21 +28,22 @@ pub fn choose<E: Environment>(
     alpn: Option<u8>,
 ) -> Result<(Option<u16>, Early), Error> {
     let mut secret = Secret::<48>::zero();
+    cx.params.began = env.now();
     let offered = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello));
     let chosen = offered.and_then(|psks| {
         let tickets = (0..TICKETS_TRIED).zip(psks.iter());
-        let mut good = tickets.filter(|(_, (identity, _))| {
+        let mut good = tickets.filter_map(|(index, (identity, binder))| {
             let scope = Scope {
                 server_name: hello.server_name,
                 alpn,
             };
-            let session = ticket::open(env, scope, identity, &mut secret);
-            session.is_some_and(|s| s.version == Version::Tls13 && s.suite == suite)
+            ticket::open(env, scope, identity, &mut secret)
+                .filter(|s| s.version == Version::Tls13 && s.suite == suite)
+                .map(|session| (psks, index, binder, session.began))
         });
         good.next()
-            .map(|(index, (_, binder))| (psks, index, binder))
     });
-    let Some((psks, index, binder)) = chosen else {
+    let Some((psks, index, binder, began)) = chosen else {
         cx.transcript.put(message);
         return Ok((None, Early::new(env.crypto(), &mut cx.keys, suite, None)));
     };
@@ -64,6 +65,7 @@ pub fn choose<E: Environment>(
         return Err(Reason::BadBinder.into());
     }
     cx.transcript.put(binders);
+    cx.params.began = began;
     Ok((Some(index), early))
 }
 
@@ -170,15 +172,24 @@ impl NewSessionTicket {
         stage: &Resumption,
         nonce: u8,
     ) -> Option<Self> {
+        // Section 4.6.1 recommends a limit on how long one signature of the server is good for,
+        // however often the session is resumed.
+        let now = env.now();
+        let end = cx.params.began.saturating_add(LIFETIME_MAX.into());
+        let left = end.saturating_sub(now).min(LIFETIME_MAX.into()) as u32;
+        let lifetime = env.config().ticket_lifetime.min(left);
+        if lifetime == 0 {
+            return None;
+        }
         let mut psk = Secret::zero();
         stage.psk(env.crypto(), &cx.keys, nonce, &mut psk);
-        let lifetime = env.config().ticket_lifetime.min(LIFETIME_MAX);
         let session = Session {
             version: Version::Tls13,
             suite: cx.params.suite,
             group: cx.params.group,
             extended_master_secret: true,
-            expiry: env.now().saturating_add(lifetime.into()),
+            began: cx.params.began,
+            expiry: now.saturating_add(lifetime.into()),
         };
         let scope = Scope {
             server_name: cx.server_name.get(),
