@@ -277,6 +277,13 @@ void tls_hs_init_rwsem(struct rw_semaphore *sem)
 	init_rwsem(sem);
 }
 
+bool tls_hs_key_update_pending(const struct sock *sk)
+{
+	const struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+
+	return rx && READ_ONCE(rx->key_update_pending);
+}
+
 /* Whether something sent now can reach the peer, and will not be cut off by a reset. */
 bool tls_hs_can_send(const struct sock *sk)
 {

@@ -88,6 +88,7 @@ u8 tls_hs_asked_record_type(const struct msghdr *msg);
 u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control);
 int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size);
 void tls_hs_init_rwsem(struct rw_semaphore *sem);
+bool tls_hs_key_update_pending(const struct sock *sk);
 bool tls_hs_can_send(const struct sock *sk);
 void tls_hs_waitqueue_init(struct socket *sock);
 void tls_hs_sock_attach(struct sock *sk, struct socket *sock);

@@ -8,10 +8,10 @@
 use crate::crypto::Lib;
 use crate::kern::errno::{ECONNRESET, EPROTO};
 use crate::kern::ktls::Direction;
-use crate::kern::session::SessionSocket;
+use crate::kern::session::{SessionSocket, CONTROL_MAX};
 use crate::kern::uapi::{tls_hs_info, TLS_HS_INFO_RESUMED};
 use crate::stat::Counter;
-use kernel::ffi::c_char;
+use kernel::ffi::{c_char, c_int};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
@@ -25,6 +25,9 @@ const HANDSHAKE: u8 = 22;
 /// `AlertLevel`, RFC 8446 section 6.
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
+
+/// No error number: reads go on.
+const GOES_ON: c_int = 1;
 
 /// What a call that met a record which is not application data does next.
 pub(crate) enum Next {
@@ -40,7 +43,7 @@ pub(crate) struct Session {
     #[pin]
     keys: Mutex<tls_hs::session::Session>,
     info: tls_hs_info,
-    /// The client writes no more.
+    /// What reads return from here on, or [`GOES_ON`].
     ended: Atomic<i32>,
     /// Our close_notify or alert is sent.
     closed: Atomic<i32>,
@@ -59,7 +62,7 @@ impl Session {
         pin_init!(Self {
             keys <- new_mutex!(tls_hs::session::Session::new(established)),
             info: info(established, protocol),
-            ended: Atomic::new(0),
+            ended: Atomic::new(GOES_ON),
             closed: Atomic::new(0),
             update_due: Atomic::new(0),
             quiet: Atomic::new(0),
@@ -71,9 +74,12 @@ impl Session {
         self.info
     }
 
-    /// Whether the client writes no more, so that there is nothing to wait for.
-    pub(crate) fn ended(&self) -> bool {
-        self.ended.load(Relaxed) != 0
+    /// What reads return once there is nothing to wait for any more: 0, or an error number.
+    pub(crate) fn end(&self) -> Option<c_int> {
+        match self.ended.load(Relaxed) {
+            GOES_ON => None,
+            end => Some(end),
+        }
     }
 
     /// Application data has come.
@@ -83,37 +89,38 @@ impl Session {
         }
     }
 
-    /// Handles a record that is not application data.
+    /// Takes a record that is not application data off the socket, if one is next, and handles it.
     ///
     /// # Errors
     ///
     /// ECONNRESET when the client gave up with an alert, EPROTO when it broke the protocol, and
-    /// what kTLS says to new keys.
-    pub(crate) fn control(
-        &self,
-        socket: &SessionSocket<'_>,
-        content_type: u8,
-        content: &[u8],
-    ) -> Result<Next> {
+    /// what kTLS says to new keys. Later calls are not needed: [`Session::end`] says the same.
+    pub(crate) fn control(&self, socket: &SessionSocket<'_>) -> Result<Next> {
         let mut keys = self.keys.lock();
+        let mut content = [0; CONTROL_MAX];
+        let Some((content_type, len)) = socket.take_record(&mut content)? else {
+            return Ok(Next::GoOn);
+        };
         self.quiet.store(1, Relaxed);
+        let content = content.get(..len).unwrap_or_default();
         match keys.record(content_type, content) {
             Ok(Event::Nothing) => Ok(Next::GoOn),
             Ok(Event::CloseNotify) => {
-                self.ended.store(1, Relaxed);
+                self.ended.store(0, Relaxed);
                 Ok(Next::End)
             }
             Ok(Event::Alert(_)) => {
                 socket.stats().count(Counter::PeerAlert);
-                self.ended.store(1, Relaxed);
                 self.closed.store(1, Relaxed);
-                Err(ECONNRESET.into())
+                Err(self.fail(ECONNRESET.into()))
             }
             Ok(Event::KeyUpdate { answer }) => {
                 socket.stats().count(Counter::KeyUpdate);
                 let version = keys.version();
                 let next = keys.next_client(&mut Lib);
-                socket.set_keys(Direction::Rx, version, &next)?;
+                socket
+                    .set_keys(Direction::Rx, version, &next)
+                    .map_err(|err| self.fail(err))?;
                 if answer {
                     self.update_due.store(1, Relaxed);
                 }
@@ -121,13 +128,18 @@ impl Session {
             }
             Err(error) => {
                 socket.stats().count(error.0);
-                self.ended.store(1, Relaxed);
                 if let Some(alert) = error.0.alert() {
                     self.goodbye(socket, FATAL, alert);
                 }
-                Err(EPROTO.into())
+                Err(self.fail(EPROTO.into()))
             }
         }
+    }
+
+    /// Reads end with `err` from here on.
+    fn fail(&self, err: Error) -> Error {
+        self.ended.store(err.to_errno(), Relaxed);
+        err
     }
 
     /// Changes our keys if the client asked for it: RFC 8446 section 4.6.3 wants that before the

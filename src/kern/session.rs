@@ -18,7 +18,7 @@
 use super::bindings::{
     self, msghdr, pipe_inode_info, proto_ops, rw_semaphore, sock, socket, sockptr_t,
 };
-use super::errno::EOPNOTSUPP;
+use super::errno::{EKEYEXPIRED, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
 use super::stat::Stats;
 use super::uapi::UserBuffer;
@@ -32,8 +32,8 @@ use kernel::sync::global_lock;
 use kernel::types::Opaque;
 use tls_hs::{Traffic, Version};
 
-/// Longest record of ours that is not application data.
-const CONTROL_MAX: usize = 64;
+/// As much of a record that is not application data is looked at.
+pub(crate) const CONTROL_MAX: usize = 64;
 
 /// Our state of one accepted socket.
 ///
@@ -236,18 +236,22 @@ impl<'a> SessionSocket<'a> {
         to_result(sent.min(0))
     }
 
-    /// Takes the record that stopped a call off the socket, if it is not application data, and has
-    /// the session handle it.
-    fn take_control(&self) -> Result<Next> {
-        let mut content = [0; CONTROL_MAX];
-        // Only a look first: another thread may have been here, and data is not ours to take.
-        let (_, content_type) = self.receive(&mut content, bindings::MSG_PEEK)?;
-        if content_type == APPLICATION_DATA {
-            return Ok(Next::GoOn);
+    /// Takes a record off the socket that is not application data, if one is next; returns its type
+    /// and how much of `content` it fills. Only one thread at a time may call this.
+    pub(crate) fn take_record(
+        &self,
+        content: &mut [u8; CONTROL_MAX],
+    ) -> Result<Option<(u8, usize)>> {
+        // Only a look first: data is not ours to take.
+        match self.receive(content, bindings::MSG_PEEK) {
+            Ok((_, APPLICATION_DATA)) => return Ok(None),
+            Ok(_) => {}
+            // Another thread has been here.
+            Err(err) if err == EAGAIN => return Ok(None),
+            Err(err) => return Err(err),
         }
-        let (len, content_type) = self.receive(&mut content, 0)?;
-        let content = content.get(..len).unwrap_or_default();
-        self.session().control(self, content_type, content)
+        let (len, content_type) = self.receive(content, 0)?;
+        Ok(Some((content_type, len)))
     }
 
     /// Receives into a kernel buffer, without waiting; returns how much, and the record's type.
@@ -275,20 +279,30 @@ impl<'a> SessionSocket<'a> {
         }
     }
 
-    /// Repeats `call` as long as it stops with `stopped` at a record that is not application data.
-    fn past_control(&self, stopped: c_int, mut call: impl FnMut() -> isize) -> isize {
+    /// Repeats `call` as long as it stops at a record that is not application data, which stock says
+    /// with `stopped`, or with EKEYEXPIRED when a KeyUpdate has been seen before.
+    fn past_control(&self, stopped: Error, mut call: impl FnMut() -> isize) -> isize {
+        let [stopped, expired] = [stopped.to_errno(), EKEYEXPIRED.to_errno()].map(|e| e as isize);
         loop {
-            if self.session().ended() {
-                return 0;
+            if let Some(end) = self.session().end() {
+                return end as isize;
             }
             let result = call();
-            if result != stopped as isize {
-                if result > 0 {
-                    self.session().received_data();
+            if result > 0 {
+                self.session().received_data();
+                // Stock has met a KeyUpdate behind the data, and does not call the socket readable
+                // before the keys are changed.
+                // SAFETY: By the invariants kTLS is on the socket.
+                if unsafe { bindings::tls_hs_key_update_pending(self.sk()) } {
+                    // What is wrong is said by the next call.
+                    let _ = self.session().control(self);
                 }
                 return result;
             }
-            match self.take_control() {
+            if result != stopped && result != expired {
+                return result;
+            }
+            match self.session().control(self) {
                 Ok(Next::GoOn) => {}
                 Ok(Next::End) => return 0,
                 Err(err) => return err.to_errno() as isize,
@@ -329,8 +343,7 @@ unsafe extern "C" fn recvmsg(
         let mut got = 0;
         loop {
             let rest = len.saturating_sub(got);
-            let result =
-                this.past_control(EIO.to_errno(), || stock(socket, msg, rest, flags) as isize);
+            let result = this.past_control(EIO, || stock(socket, msg, rest, flags) as isize);
             match usize::try_from(result) {
                 Ok(more) if more > 0 => got = got.saturating_add(more),
                 _ if got > 0 => return got as c_int,
@@ -356,9 +369,7 @@ unsafe extern "C" fn splice_read(
         let Some(stock) = this.stock().splice_read else {
             return EOPNOTSUPP.to_errno() as isize;
         };
-        this.past_control(EINVAL.to_errno(), || {
-            stock(socket, pos, pipe, len, flags) as isize
-        })
+        this.past_control(EINVAL, || stock(socket, pos, pipe, len, flags) as isize)
     }
 }
 
