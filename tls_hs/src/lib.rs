@@ -7,6 +7,27 @@
 //! them to another thread. [`Server`] is one handshake, from the first byte of a connection to the
 //! traffic keys of both directions.
 //!
+//! # Driving
+//!
+//! ```text
+//! let mut server = Server::new();
+//! loop {
+//!     match server.step() {
+//!         Receive => consume(server.receive(env, unread, scratch)?), or wait for more bytes
+//!         MakeShare { group } => server.share_made(env, private, public)?
+//!         Derive { group, private, peer } => server.derived(env, shared)?
+//!         Sign { digest } => server.signed(env, signature)?
+//!         Transmit => send(server.transmit(env, room)?)
+//!         Established => hand the keys of server.established() on
+//!         Failed => close
+//!     }
+//! }
+//! ```
+//!
+//! An error ends the handshake. [`Server::disposition`] says what becomes of the connection then:
+//! the ClientHello, of which nothing has been consumed, goes to another TLS library, or the alert
+//! that [`Server::alert`] writes goes to the client.
+//!
 //! # Layers
 //!
 //! ```text

@@ -7,8 +7,9 @@ use openssl::ssl::{SslSession, SslVersion};
 use rustls::crypto::{aws_lc_rs, ring};
 
 use crate::client::{handshake, keys, rustls_config, Client, OpenSsl, Rustls};
-use crate::hello::{extension_types, SERVER_NAME};
+use crate::hello::*;
 use crate::host::{Connection, Host};
+use crate::protection::split_records;
 use tls_hs::{Error, NamedGroup, Reason, Suite, Version};
 
 const KEY: ([u8; 16], [u8; 32]) = ([1; 16], [2; 32]);
@@ -163,7 +164,15 @@ fn tls12_tickets_are_not_prolonged() {
         host
     };
     assert!(connect(&config, at(DAY / 2, &[OTHER, KEY])));
-    // The ticket is the one sealed with the other key now.
+    // The ticket is the one sealed with the other key now, and is not replaced again.
+    let mut client = Rustls::new(config.clone());
+    let mut connection = Connection::new(at(DAY / 2, &[OTHER, KEY]));
+    connection.take(&client.give()).unwrap();
+    assert!(!connection
+        .out
+        .windows(16)
+        .any(|w| w == OTHER.0 || w == KEY.0));
+    handshake(&mut client, &mut connection).unwrap();
     assert!(connect(&config, at(DAY - 1, &[OTHER])));
     assert!(!connect(&config, at(DAY, &[OTHER])));
 }
@@ -299,6 +308,71 @@ fn openssl_resumes_in_both_versions() {
         assert!(!resumed);
         let again = Resuming::new(protocol, true, session.as_deref());
         assert!(again.connect(version).0);
+    }
+}
+
+/// The first ticket in a stream, found by the name of its key behind its length.
+fn ticket_in(stream: &[u8]) -> Vec<u8> {
+    let at = stream
+        .windows(16)
+        .position(|w| w == KEY.0)
+        .expect("a ticket");
+    let len = usize::from(u16::from_be_bytes([stream[at - 2], stream[at - 1]]));
+    stream[at..at + len].to_vec()
+}
+
+#[test]
+fn tickets_are_bound_to_the_version() {
+    // A ticket of TLS 1.3, from the ClientHello that offers it, for TLS 1.2: a resumption would
+    // have a change_cipher_spec in the first flight.
+    let config = rustls_config(ring::default_provider());
+    assert!(!connect(&config, host(Version::Tls13)));
+    let ticket = ticket_in(&Rustls::new(config).give());
+    let resumes = |hello: &Hello| {
+        let mut connection = Connection::new(host(Version::Tls12));
+        connection.take(&hello.record()).unwrap();
+        split_records(&connection.out)
+            .iter()
+            .any(|record| record[0] == 20)
+    };
+    let mut hello = Hello::tls12().with(SESSION_TICKET, ticket);
+    // The suite of the session, whichever it is.
+    hello.suites = vec![0xc02b, 0xc02c, 0xcca9];
+    assert!(!resumes(&hello));
+
+    // A ticket of TLS 1.2, from the NewSessionTicket, for TLS 1.3: it would be found out by its
+    // binder, which nobody can make.
+    let config = rustls_config(ring::default_provider());
+    let mut client = Rustls::new(config.clone());
+    let mut connection = Connection::new(host(Version::Tls12));
+    let mut stream = Vec::new();
+    while !client.complete() {
+        connection.take(&client.give()).unwrap();
+        stream.extend_from_slice(&connection.out);
+        client.take(&std::mem::take(&mut connection.out)).unwrap();
+    }
+    let ticket = ticket_in(&stream);
+    hello.extensions.last_mut().unwrap().1 = ticket.clone();
+    assert!(resumes(&hello));
+    let hello = Hello::tls13()
+        .with(PSK_MODES, vec8(&[1]))
+        .with(PRE_SHARED_KEY, psks(&[&ticket], 1));
+    let mut connection = Connection::new(host(Version::Tls13));
+    assert_eq!(connection.take(&hello.record()), Ok(()));
+}
+
+/// Without (EC)DHE a ticket is not looked at, let alone its binder.
+#[test]
+fn tickets_are_used_with_dhe_only() {
+    let config = rustls_config(ring::default_provider());
+    assert!(!connect(&config, host(Version::Tls13)));
+    let ticket = ticket_in(&Rustls::new(config).give());
+    for (modes, result) in [(&[0][..], Ok(())), (&[0, 1], Err(Error(Reason::BadBinder)))] {
+        let hello = Hello::tls13()
+            .with(PSK_MODES, vec8(modes))
+            .with(PRE_SHARED_KEY, psks(&[b"unknown", &ticket], 2));
+        let mut connection = Connection::new(host(Version::Tls13));
+        assert_eq!(connection.take(&hello.record()), result);
     }
 }
 

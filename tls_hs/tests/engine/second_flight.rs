@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What may come between the ClientHello and the client's Finished, and what may not.
 
-use crate::hello::{extension_types, message, record, Hello, EARLY_DATA, RECORD_SIZE_LIMIT};
+use crate::hello::*;
 use crate::host::{Connection, Host};
 use crate::protection::{split_records, Protection, Secrets};
 use tls_hs::{AlertDescription, Error, Reason};
@@ -22,7 +22,11 @@ fn waiting() -> Waiting {
 }
 
 fn waiting_for(hello: &Hello) -> Waiting {
-    let mut connection = Connection::new(Host::default());
+    waiting_at(Host::default(), hello)
+}
+
+fn waiting_at(host: Host, hello: &Hello) -> Waiting {
+    let mut connection = Connection::new(host);
     connection.take(&hello.record()).unwrap();
     let flight = std::mem::take(&mut connection.out);
     let records = split_records(&flight);
@@ -237,6 +241,26 @@ fn records_are_as_short_as_the_client_wants() {
         let w = waiting_for(&hello);
         assert!(w.extensions.contains(&RECORD_SIZE_LIMIT));
         w.finish();
+    }
+}
+
+/// RFC 8446 section 4.2.9: a ticket that the client cannot use SHOULD NOT be sent.
+#[test]
+fn tickets_are_sent_to_clients_that_can_use_them() {
+    for (modes, tickets) in [(&[][..], 0), (&[0], 0), (&[1], 2), (&[0x0b, 1], 2)] {
+        let hello = match modes {
+            [] => Hello::tls13(),
+            modes => Hello::tls13().with(PSK_MODES, vec8(modes)),
+        };
+        let host = Host {
+            ticket_keys: vec![([1; 16], [2; 32])],
+            ..Host::default()
+        };
+        let mut w = waiting_at(host, &hello);
+        let record = w.client.seal(22, &w.finished, 0);
+        w.completes(&record);
+        let established = w.connection.server.established().unwrap();
+        assert_eq!(established.server.seq(), tickets);
     }
 }
 
