@@ -69,6 +69,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub tickets: u8,
 
+    /// Close the connection after each response
+    #[arg(long)]
+    pub close: bool,
+
     /// Most connections at a time; what is beyond is closed
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub connections: usize,

@@ -8,6 +8,7 @@ const REQUEST_MAX: usize = 16384;
 #[derive(Default)]
 pub struct Requests {
     input: Vec<u8>,
+    always_close: bool,
 }
 
 /// A response, and whether the connection ends with it.
@@ -19,6 +20,14 @@ pub struct Response {
 }
 
 impl Requests {
+    /// Nothing received yet. With `always_close` every response ends the connection.
+    pub fn new(always_close: bool) -> Self {
+        Requests {
+            always_close,
+            ..Default::default()
+        }
+    }
+
     /// Takes bytes of the client.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
@@ -39,8 +48,8 @@ impl Requests {
         let line: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
         Some(match line[..] {
             ["GET", target, version @ ("HTTP/1.0" | "HTTP/1.1")] => {
-                let close = version == "HTTP/1.0" || wants_close(lines);
-                match target {
+                let close = self.always_close || version == "HTTP/1.0" || wants_close(lines);
+                match target.split('?').next().unwrap_or_default() {
                     "/" => response("200 OK", page, about, close),
                     _ => response("404 Not Found", b"not found\n", about, close),
                 }

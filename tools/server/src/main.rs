@@ -32,6 +32,7 @@ struct Server {
     endpoint: Endpoint,
     page: Vec<u8>,
     verbose: bool,
+    close: bool,
     connections: AtomicUsize,
     connections_max: usize,
 }
@@ -77,7 +78,7 @@ fn serve(server: &Server, transport: &TcpStream, peer: SocketAddr) -> Result<(),
         outcome.group.name(),
         handshake_name(&outcome),
     );
-    let mut requests = http::Requests::default();
+    let mut requests = http::Requests::new(server.close);
     let mut sent = 0;
     let result = loop {
         match stream.receive() {
@@ -151,6 +152,7 @@ fn listen(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         endpoint: endpoint(&arguments)?,
         page: vec![b'x'; arguments.body_size],
         verbose: arguments.verbose,
+        close: arguments.close,
         connections: AtomicUsize::new(0),
         connections_max: arguments.connections,
     });
