@@ -34,16 +34,19 @@ step_release() {
 		[ -s "$KDIR/include/config/kernel.release" ] ||
 			die "KDIR=$KDIR is no prepared kernel tree (make modules_prepare)"
 		KREL=$(cat "$KDIR/include/config/kernel.release")
-	fi
-	file=$CACHE/release${KREL:+-$KREL}
-	if [ -z "$(find "$file" -mtime "-$RELEASE_DAYS" -size +0 2>/dev/null)" ]; then
-		step "kernel release${KREL:+ $KREL}" release find_release
-		read -r KREL KVER <"$file"
-		echo "      $KREL, Debian package $KVER"
-	else
 		STEP=$((STEP + 1))
-		read -r KREL KVER <"$file"
-		echo "[$STEP/$STEPS] kernel release: $KREL, Debian package $KVER"
+		echo "[$STEP/$STEPS] kernel release: $KREL, that of KDIR="
+	else
+		file=$CACHE/release${KREL:+-$KREL}
+		if [ -z "$(find "$file" -mtime "-$RELEASE_DAYS" -size +0 2>/dev/null)" ]; then
+			step "kernel release${KREL:+ $KREL}" release find_release
+			read -r KREL KVER <"$file"
+			echo "      $KREL, Debian package $KVER"
+		else
+			STEP=$((STEP + 1))
+			read -r KREL KVER <"$file"
+			echo "[$STEP/$STEPS] kernel release: $KREL, Debian package $KVER"
+		fi
 	fi
 	kernel_names
 }
@@ -100,5 +103,8 @@ make_image() {
 }
 
 step_image() {
+	# With KDIR= only a VM has to know which package the image is in.
+	[ -n "${KVER:-}" ] || KVER=$(in_root "$ENV_DIR/archive" version "$KREL" 2>"$LOGS/release.log") ||
+		die "the archive has no image of $KREL, see $LOGS/release.log"
 	ensure "image-$KREL" "$(hash_of "$KREL" "$KVER" "$(declare -f make_image)")" "stock kernel image $KREL" make_image
 }
