@@ -134,7 +134,7 @@ def _():
     again = extensions + extensions[: 4 + int.from_bytes(extensions[2:4], "big")]
     content = content[:at] + struct.pack(">H", len(again)) + again
     data = record(b"\1" + struct.pack(">I", len(content))[1:] + content)
-    refused(data, "duplicate_extension", ILLEGAL_PARAMETER)
+    refused(data, "duplicate_extension", DECODE_ERROR)
 
 
 @case("an alert instead of a ClientHello")

@@ -83,7 +83,13 @@ def _():
 
 @case("a client without a share for P-256 gets a HelloRetryRequest")
 def _():
-    server, conn, client = connected(groups=None)
+    server = listener(**P256_ONLY)
+    client = Client(server.getsockname(), groups=None)
+    client.sock.sendall(client.produce())
+    expect_true(RETRY in client.take(), "no HelloRetryRequest")
+    client.handshake()
+    conn, family = accept(server)
+    expect(family, PF_TLS)
     echo_check(conn, client)
 
 

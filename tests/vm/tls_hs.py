@@ -13,6 +13,9 @@
 import contextlib
 import ctypes
 import errno
+import gc
+import hashlib
+import hmac
 import os
 import re
 import select
@@ -46,10 +49,20 @@ def _header():
     return constants
 
 
+def _size(struct_name):
+    """Octets of a structure of 32-bit fields."""
+    with open(os.environ.get("TLS_HS_UAPI", "../../src/uapi/tls_hs.h")) as file:
+        body = re.search(rf"^struct {struct_name} {{(.*?)^}};", file.read(), re.M | re.S)[1]
+    return 4 * len(re.findall(r"^\t__[us]32\t", body, re.M))
+
+
 HEADER = _header()
 PF_TLS = HEADER["PF_TLS"]
 TLS_HS = HEADER["TLS_HS"]
+TLS_HS_INFO = HEADER["TLS_HS_INFO"]
+# The first published size of struct tls_hs_crypto_info, and the present one.
 INFO_SIZE = HEADER["TLS_HS_CRYPTO_INFO_SIZE_VER0"]
+INFO_SIZE_NOW = _size("tls_hs_crypto_info")
 
 SOL_TLS = 282
 TCP_ULP = 31
@@ -70,6 +83,11 @@ ILLEGAL_PARAMETER = 47
 DECODE_ERROR = 50
 PROTOCOL_VERSION = 70
 
+
+# ServerHello.random of a HelloRetryRequest begins so (RFC 8446, 4.1.3).
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891")
+# Clients of today offer shares for other groups than this one.
+P256_ONLY = {"groups": HEADER["TLS_HS_SECP256R1"]}
 
 # --- runner ---------------------------------------------------------------
 
@@ -138,6 +156,8 @@ def run(load_module=True):
             print(f"not ok {number} - {name} # {why}")
             for line in traceback.format_exc().splitlines():
                 print(f"# {line}")
+        # Sockets that only an old traceback still knows are not to be there for the next one.
+        gc.collect()
         print(f"# {time.monotonic() - start:.1f} s", flush=True)
     sys.exit(1 if failed else 0)
 
@@ -164,6 +184,8 @@ def load(**parameters):
 
 def unload():
     """Removes the module once its last user has gone."""
+
+    gc.collect()
 
     def removed():
         return subprocess.run(["rmmod", "tls_hs"], stderr=subprocess.PIPE).returncode == 0
@@ -349,6 +371,13 @@ def receive(sock, size=65536):
     return None, data
 
 
+def session_info(sock):
+    """Version, suite, group, flags and server name that were agreed on."""
+    value = sock.getsockopt(SOL_TLS, TLS_HS_INFO, 1024)
+    version, suite, group, flags = struct.unpack("=HHHH", value[:8])
+    return version, suite, group, flags, value[8:264].rstrip(b"\0").decode()
+
+
 def receive_exactly(sock, size):
     data = b""
     while len(data) < size:
@@ -422,6 +451,7 @@ class Client:
         if not data:
             raise Failure("the server closed the connection")
         self.incoming.write(data)
+        return data
 
     def last_flight(self):
         """Everything up to the server's flight; returns the client's last flight, unsent."""
@@ -476,6 +506,66 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+class RecordClient:
+    """A client after its handshake of TLS 1.3 with TLS_AES_128_GCM_SHA256, on kTLS: it sends
+    and receives records of any type, and changes its keys when the test says so."""
+
+    def __init__(self, client, keylog):
+        secrets = {}
+        with open(keylog) as file:
+            for line in file:
+                if not line.startswith("#"):
+                    label, _random, secret = line.split()
+                    secrets[label] = bytes.fromhex(secret)
+        self.sock = client.sock
+        self.secrets = {
+            TLS_TX: secrets["CLIENT_TRAFFIC_SECRET_0"],
+            TLS_RX: secrets["SERVER_TRAFFIC_SECRET_0"],
+        }
+        set_ulp(self.sock)
+        for direction in self.secrets:
+            self._set_keys(direction)
+
+    @staticmethod
+    def _expand(secret, label, size):
+        """HKDF-Expand-Label of RFC 8446, 7.1, with an empty context."""
+        label = b"tls13 " + label
+        info = struct.pack(">HB", size, len(label)) + label + b"\0\1"
+        return hmac.new(secret, info, hashlib.sha256).digest()[:size]
+
+    def _set_keys(self, direction):
+        secret = self.secrets[direction]
+        key, iv = self._expand(secret, b"key", 16), self._expand(secret, b"iv", 12)
+        info = struct.pack("=HH8s16s4s8s", TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128, iv[4:], key, iv[:4], bytes(8))
+        self.sock.setsockopt(SOL_TLS, direction, info)
+
+    def update(self, direction):
+        """The next keys of a direction (RFC 8446, 7.2)."""
+        self.secrets[direction] = self._expand(self.secrets[direction], b"traffic upd", 32)
+        self._set_keys(direction)
+
+    def send(self, data, kind=DATA):
+        self.sock.sendmsg([data], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([kind]))])
+
+    def receive(self):
+        return receive(self.sock)
+
+
+def record_client(server):
+    """A connection of the server and a RecordClient at its other end."""
+    keylog = f"{os.environ['HS_TMP']}/keylog"
+    context = client_context()
+    # Only what this connection's keys are made of.
+    if os.path.exists(keylog):
+        os.remove(keylog)
+    context.keylog_filename = keylog
+    client = Client(server.getsockname(), context=context).handshake()
+    conn, family = accept(server)
+    expect(family, PF_TLS)
+    expect(client.tls.cipher()[0], "TLS_AES_128_GCM_SHA256")
+    return conn, RecordClient(client, keylog)
 
 
 def client_hello(name="localhost", context=None, **options):
