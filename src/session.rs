@@ -74,11 +74,13 @@ impl Session {
         self.info
     }
 
-    /// What reads return once there is nothing to wait for any more: 0, or an error number.
+    /// What a read returns once there is nothing to wait for any more: an error number, as TCP
+    /// once, and 0 from then on.
     pub(crate) fn end(&self) -> Option<c_int> {
         match self.ended.load(Relaxed) {
             GOES_ON => None,
-            end => Some(end),
+            0 => Some(0),
+            _ => Some(self.ended.xchg(0, Relaxed)),
         }
     }
 
@@ -94,7 +96,7 @@ impl Session {
     /// # Errors
     ///
     /// ECONNRESET when the client gave up with an alert, EPROTO when it broke the protocol, and
-    /// what kTLS says to new keys. Later calls are not needed: [`Session::end`] says the same.
+    /// what kTLS says to new keys. [`Session::end`] says it, too.
     pub(crate) fn control(&self, socket: &SessionSocket<'_>) -> Result<Next> {
         let mut keys = self.keys.lock();
         let mut content = [0; CONTROL_MAX];
@@ -136,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Reads end with `err` from here on.
+    /// The next read ends with `err`.
     fn fail(&self, err: Error) -> Error {
         self.ended.store(err.to_errno(), Relaxed);
         err

@@ -305,7 +305,9 @@ impl<'a> SessionSocket<'a> {
             match self.session().control(self) {
                 Ok(Next::GoOn) => {}
                 Ok(Next::End) => return 0,
-                Err(err) => return err.to_errno() as isize,
+                Err(err) => {
+                    return self.session().end().unwrap_or(err.to_errno()) as isize;
+                }
             }
         }
     }
