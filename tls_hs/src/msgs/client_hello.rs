@@ -107,7 +107,7 @@ impl<'a> ClientHello<'a> {
             let kind = extensions.u16()?;
             let data = Reader::new(extensions.vec16(0)?);
             // RFC 8446 section 4.2: there MUST NOT be more than one extension of the same type.
-            if seen.iter().take(count).any(|&other| other == kind) {
+            if seen.get(..count).is_some_and(|seen| seen.contains(&kind)) {
                 return Err(Reason::DuplicateExtension.into());
             }
             *seen.get_mut(count).ok_or(Reason::TooManyExtensions)? = kind;
