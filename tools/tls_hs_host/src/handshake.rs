@@ -106,6 +106,16 @@ impl Handshake {
         Ok((outcome, session))
     }
 
+    /// The keys that the client writes with and those that it reads with, for tests that play the
+    /// client.
+    #[cfg(test)]
+    pub(crate) fn directions(&self) -> Option<(crate::Direction, crate::Direction)> {
+        let established = self.server.established()?;
+        let direction =
+            |traffic| crate::Direction::new(established.version, established.suite, traffic);
+        Some((direction(established.client), direction(established.server)))
+    }
+
     fn send_alert(&mut self, endpoint: &Endpoint, reason: Reason) {
         let mut alert = [0; ALERT_MAX];
         let mut host = Host {
