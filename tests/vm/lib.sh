@@ -43,14 +43,15 @@ skip_all() {
 
 # check NAME CMD...: a point that holds if the command succeeds
 check() {
-	local name=$1 out rc=0
+	local name=$1 rc=0
 	shift
-	out=$("$@" 2>&1) || rc=$?
+	# No subshell: the command may set variables or wait for a child.
+	"$@" >"$HS_TMP/.check" 2>&1 || rc=$?
 	if [ "$rc" = 0 ]; then
 		pass "$name"
 	else
 		fail "$name" "status $rc"
-		printf '%s\n' "$out" | tail -n 20 | sed 's/^/# /'
+		tail -n 20 "$HS_TMP/.check" | sed 's/^/# /'
 	fi
 	return "$rc"
 }
