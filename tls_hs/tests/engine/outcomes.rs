@@ -88,6 +88,9 @@ fn nothing_in_common_falls_back() {
         .clone()
         .set(SIGNATURE_ALGORITHMS, vec16(&u16s(&[0x0804, 0x0503])));
     expect(&algorithms.record(), Reason::NoCommonSignatureAlgorithm);
+    // Not even a HelloRetryRequest is sent then.
+    let algorithms = algorithms.set(KEY_SHARE, key_shares(&[]));
+    expect(&algorithms.record(), Reason::NoCommonSignatureAlgorithm);
     let groups = hello
         .clone()
         .set(GROUPS, vec16(&u16s(&[0x0018])))

@@ -376,6 +376,20 @@ fn tickets_are_used_with_dhe_only() {
     }
 }
 
+/// RFC 5077 section 3.3: a ticket that was announced and cannot be made is sent empty.
+#[test]
+fn a_key_may_go_while_a_handshake_is_under_way() {
+    let config = rustls_config(ring::default_provider());
+    let mut client = Rustls::new(config.clone());
+    let mut connection = Connection::new(host(Version::Tls12));
+    connection.take(&client.give()).unwrap();
+    connection.host.ticket_keys.clear();
+    client.take(&std::mem::take(&mut connection.out)).unwrap();
+    handshake(&mut client, &mut connection).unwrap();
+    assert!(client.complete());
+    assert!(!connect(&config, host(Version::Tls12)));
+}
+
 /// Whatever certificate serves the other name.
 #[test]
 fn tickets_are_bound_to_the_server_name() {

@@ -261,6 +261,18 @@ fn tickets_are_sent_to_clients_that_can_use_them() {
         w.completes(&record);
         let established = w.connection.server.established().unwrap();
         assert_eq!(established.server.seq(), tickets);
+        let mut nonces = Vec::new();
+        for record in split_records(&w.connection.out) {
+            let (kind, message) = w.server.open(record);
+            assert_eq!((kind, message[0]), (22, 4));
+            assert_eq!(message[4..8], (24 * 60 * 60_u32).to_be_bytes());
+            // At least one deployed client fails with long nonces.
+            let len = usize::from(message[12]);
+            assert!((1..=8).contains(&len));
+            nonces.push(message[13..13 + len].to_vec());
+        }
+        nonces.dedup();
+        assert_eq!(nonces.len() as u64, tickets);
     }
 }
 
