@@ -50,9 +50,10 @@ struct options {
 	char			*groups;
 	char			*ciphersuites;
 	char			*ciphers;
-	unsigned char		*alpn;		/* RFC 7301 wire format */
+	const char		*protocols;	/* for ALPN, separated by commas */
+	unsigned char		*alpn;		/* the same as on the wire, RFC 7301 */
 	size_t			alpn_len;
-	int			tickets;	/* -1: the library's default */
+	unsigned int		tickets;	/* a connection */
 	void			*body;
 	size_t			body_len;
 };
@@ -62,7 +63,9 @@ struct session {
 	const char	*version;
 	const char	*suite;
 	const char	*group;
+	const char	*alpn;
 	const char	*sni;
+	bool		resumed;
 };
 
 struct conn;
@@ -78,8 +81,9 @@ struct transport {
 	/* Octets; 0 when the peer closed in order; -errno. */
 	ssize_t		(*read)(struct conn *conn, void *buf, size_t len);
 	ssize_t		(*write)(struct conn *conn, const void *buf, size_t len);
-	/* Sends close_notify. 0 or -errno. */
+	/* Sends close_notify, if shutdown() does not. 0 or -errno. */
 	int		(*close_notify)(struct conn *conn);
+	/* Valid until the next call. */
 	struct session	(*session)(struct conn *conn);
 	/* Frees what belongs to the transport; may be NULL. */
 	void		(*release)(struct conn *conn);
@@ -119,6 +123,7 @@ struct conn {
 
 /* listen.c */
 key_serial_t tls_add_host(const struct host *host, key_serial_t parent);
+void tls_add_policy(const char *protocols, bool tickets, key_serial_t keyring);
 int tls_listen(const struct sockaddr *addr, socklen_t len,
 	       const struct tls_hs_crypto_info *info, int backlog);
 int tls_accept(int sd, bool *kernel);

@@ -73,11 +73,9 @@ static SSL_CTX *new_context(const struct host *host)
 		fail("TLS 1.3 suites", options->ciphersuites);
 	if (options->ciphers && !SSL_CTX_set_cipher_list(ctx, options->ciphers))
 		fail("TLS 1.2 suites", options->ciphers);
-	if (options->tickets >= 0) {
-		SSL_CTX_set_num_tickets(ctx, options->tickets);
-		if (!options->tickets)
-			SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-	}
+	SSL_CTX_set_num_tickets(ctx, options->tickets);
+	if (!options->tickets)
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	/* Peers that close without close_notify: HTTP says where a page ends. */
 	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	/* RFC 8446, 4.2.7: the server's preference, as in the kernel. */
@@ -184,7 +182,10 @@ static int library_close_notify(struct conn *conn)
 
 static struct session library_session(struct conn *conn)
 {
-	struct session session = { "-", "-", "-", "-" };
+	struct session session = { "-", "-", "-", "-", "-", false };
+	static char alpn[256];
+	const unsigned char *protocol;
+	unsigned int len;
 	SSL *ssl = conn->library;
 
 	if (conn->state == CONN_HANDSHAKE)
@@ -193,6 +194,12 @@ static struct session library_session(struct conn *conn)
 	session.suite = SSL_get_cipher_name(ssl);
 	session.group = SSL_get0_group_name(ssl) ?: "-";
 	session.sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ?: "-";
+	session.resumed = SSL_session_reused(ssl);
+	SSL_get0_alpn_selected(ssl, &protocol, &len);
+	if (len) {
+		snprintf(alpn, sizeof(alpn), "%.*s", (int)len, protocol);
+		session.alpn = alpn;
+	}
 	return session;
 }
 

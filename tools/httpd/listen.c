@@ -6,11 +6,11 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,6 +46,23 @@ key_serial_t tls_add_host(const struct host *host, key_serial_t parent)
 	add_file(TLS_HS_KEY_TYPE_CERT, TLS_HS_KEY_DESC_CERT, host->cert, keyring);
 	add_file(TLS_HS_KEY_TYPE_PRIV, TLS_HS_KEY_DESC_PRIV, host->key, keyring);
 	return keyring;
+}
+
+/* Application protocols, and a key for session tickets, for all hosts. */
+void tls_add_policy(const char *protocols, bool tickets, key_serial_t keyring)
+{
+	unsigned char ticket[48];
+
+	if (add_key(TLS_HS_KEY_TYPE_ALPN, TLS_HS_KEY_DESC_ALPN, protocols,
+		    strlen(protocols), keyring) < 0)
+		err(EXIT_FAILURE, "protocols %s", protocols);
+	if (!tickets)
+		return;
+	if (getrandom(ticket, sizeof(ticket), 0) != sizeof(ticket) ||
+	    add_key(TLS_HS_KEY_TYPE_TICKET, TLS_HS_KEY_DESC_TICKET, ticket,
+		    sizeof(ticket), keyring) < 0)
+		err(EXIT_FAILURE, "ticket key");
+	explicit_bzero(ticket, sizeof(ticket));
 }
 
 static int bound_socket(const struct sockaddr *addr, socklen_t len)

@@ -150,15 +150,13 @@ static const struct argp_option argp_options[] = {
 		.key = OPT_ALPN,
 		.arg = "LIST",
 		.doc = "Protocols for ALPN, in the order of preference "
-		       "[http/1.1]. The library answers with them, the kernel "
-		       "does not answer ALPN yet",
+		       "[http/1.1]",
 	},
 	{
 		.name = "tickets",
 		.key = OPT_TICKETS,
 		.arg = "N",
-		.doc = "Session tickets a connection, 0 for none. From the "
-		       "library; the kernel gives none yet",
+		.doc = "Session tickets a connection, at most 8, 0 for none [2]",
 	},
 	{
 		.name = "no-kernel",
@@ -223,17 +221,20 @@ static char *choose(struct argp_state *state, const char *arg,
 }
 
 /* RFC 7301, 3.1: each name with its length in front. */
-static void set_alpn(struct argp_state *state, struct options *options, char *arg)
+static void set_alpn(struct argp_state *state, struct options *options,
+		     const char *arg)
 {
+	char *rest = strdupa(arg);
 	char *name;
 	size_t len;
 
 	free(options->alpn);
+	options->protocols = arg;
 	options->alpn = malloc(strlen(arg) + 1);
 	options->alpn_len = 0;
 	if (!options->alpn)
 		err(EXIT_FAILURE, "ALPN");
-	while ((name = strsep(&arg, ","))) {
+	while ((name = strsep(&rest, ","))) {
 		len = strlen(name);
 		if (!len || len > 255)
 			argp_error(state, "not a protocol name: '%s'", name);
@@ -354,7 +355,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		set_alpn(state, options, arg);
 		break;
 	case OPT_TICKETS:
-		options->tickets = number(state, arg, 16);
+		options->tickets = number(state, arg, 8);
 		break;
 	case OPT_VHOST:
 		add_vhost(state, options, arg);
@@ -403,7 +404,7 @@ int main(int argc, char **argv)
 		.port = "4433",
 		.options = {
 			.kernel = true,
-			.tickets = -1,
+			.tickets = 2,
 			.min_version = TLS1_2_VERSION,
 		},
 	};
@@ -411,7 +412,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int sd;
 
-	set_alpn(NULL, options, strdupa("http/1.1"));
+	set_alpn(NULL, options, "http/1.1");
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
 	resolve(&args);
 	library_init(options);
@@ -424,8 +425,11 @@ int main(int argc, char **argv)
 				err(EXIT_FAILURE, "keyring");
 			for (i = 0; i < options->nr_hosts; i++)
 				tls_add_host(&options->hosts[i], options->keyring);
+			tls_add_policy(options->protocols, options->tickets,
+				       options->keyring);
 		}
 		options->info.tls_keyring = options->keyring;
+		options->info.tickets = options->tickets;
 		sd = tls_listen((struct sockaddr *)&options->addr,
 				options->addr_len, &options->info, BACKLOG);
 	} else {

@@ -62,10 +62,11 @@ static void report(struct conn *conn)
 {
 	struct session session = conn->transport->session(conn);
 
-	printf("conn peer=%s tls=%s version=%s suite=%s group=%s sni=%s bytes=%llu",
+	printf("conn peer=%s tls=%s version=%s suite=%s group=%s alpn=%s",
 	       address(&conn->peer), conn->transport->name, session.version,
-	       session.suite, session.group, session.sni,
-	       (unsigned long long)conn->bytes);
+	       session.suite, session.group, session.alpn);
+	printf(" sni=%s resumed=%s bytes=%llu", session.sni,
+	       session.resumed ? "yes" : "no", (unsigned long long)conn->bytes);
 	if (conn->error)
 		printf(" error=%s", strerrorname_np(-conn->error));
 	printf("\n");
@@ -188,7 +189,7 @@ static int step(struct conn *conn, const struct options *options)
 		return 0;
 
 	case CONN_CLOSE_NOTIFY:
-		ret = transport->close_notify(conn);
+		ret = transport->close_notify ? transport->close_notify(conn) : 0;
 		if (ret)
 			return ret;
 		shutdown(conn->fd, SHUT_WR);
