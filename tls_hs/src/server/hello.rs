@@ -107,7 +107,7 @@ impl Replies {
 
     /// In the form that goes out. The server's own limit on records is the protocol's.
     pub fn answers<'a, E: Environment>(&self, env: &'a E, version: Version) -> Answers<'a> {
-        let limit = PLAINTEXT_MAX as u16 + (version == Version::Tls13) as u16;
+        let limit = PLAINTEXT_MAX as u16 + u16::from(version == Version::Tls13);
         Answers {
             server_name: self.server_name,
             alpn: self.protocol(env),
