@@ -3,7 +3,7 @@
 //!
 //! * [`ecdh`] and [`x25519`]: ephemeral key pairs and the shared secrets of RFC 8446 section 7.4.2.
 //! * [`ecdsa`]: signing (FIPS 186-5 section 6.4.1) with hedged RFC 6979 nonces, and verification.
-//! * [`self_test`]: known answers, to run before anything else is trusted.
+//! * [`self_test()`]: known answers, to run before anything else is trusted.
 //!
 //! The crate allocates nothing, reads no clock and no randomness, and cannot panic: randomness and
 //! the hash come from the caller, and every result is in the caller's memory.
