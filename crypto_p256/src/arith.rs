@@ -71,6 +71,12 @@ pub(crate) trait Arith: DivSteps {
         Entry(r)
     }
 
+    /// A random number other than 0 to multiply coordinates with, in the randomised build.
+    #[inline(always)]
+    fn blinding(self) -> Option<Fe> {
+        None
+    }
+
     /// `2 p`; the identity gives the identity. 4 multiplications and 4 squarings.
     ///
     /// With the usual denominator halved: m = 3/2 (x - z^2)(x + z^2), as a = -3; t = x y^2;

@@ -38,7 +38,7 @@ pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar) -> Accumulator {
     let rows = Rows::<WIDTH>::new(&k.0, DEPTH);
     let select = |table, column| Entry::select(arith, table, rows.digit(column));
     let [first, rest @ ..] = &TABLE.0;
-    let mut acc = Accumulator::new(&select(first, COLUMNS - 1));
+    let mut acc = Accumulator::new(arith, &select(first, COLUMNS - 1));
     let mut tables = (rest.as_slice(), 1);
     for column in (0..COLUMNS).rev() {
         if column != COLUMNS - 1 {

@@ -29,7 +29,8 @@ impl Cpu {
     ///
     /// # Safety
     ///
-    /// Every processor that the value is used on must have BMI2 and ADX.
+    /// Every processor that the value is used on must have BMI2 and ADX, and RDRAND in the randomised
+    /// build.
     #[cfg(target_arch = "x86_64")]
     pub const unsafe fn bmi2_adx() -> Self {
         // SAFETY: the caller's promise.

@@ -9,7 +9,7 @@ use crate::cpu::on_path;
 use crate::field::Fe;
 use crate::point::Affine;
 use crate::scalar::Scalar;
-use crate::wipe::{wipe, wipe_stack};
+use crate::wipe::{wipe, wipe_stack, DEEP, SHALLOW};
 use crate::{comb, window, Cpu, Error};
 
 /// Octets of randomness for a key pair: 64 bits more than the order has (FIPS 186-5 A.2.1).
@@ -51,7 +51,7 @@ pub fn make_share(
     public: &mut [u8; PUBLIC_LEN],
 ) {
     on_path!(cpu, arith => make_share_on(arith, random, private, public));
-    wipe_stack();
+    wipe_stack::<SHALLOW>();
 }
 
 /// The public key of `private`.
@@ -61,7 +61,7 @@ pub fn make_share(
 /// [`Error::InvalidScalar`] when `private` is not in [1, n - 1].
 pub fn public_key(cpu: Cpu, private: &[u8; PRIVATE_LEN]) -> Result<PublicKey, Error> {
     let r = on_path!(cpu, arith => public_key_on(arith, private));
-    wipe_stack();
+    wipe_stack::<SHALLOW>();
     r
 }
 
@@ -79,7 +79,7 @@ pub fn derive(
     shared: &mut [u8; SHARED_LEN],
 ) -> Result<(), Error> {
     let r = on_path!(cpu, arith => derive_on(arith, private, peer, shared));
-    wipe_stack();
+    wipe_stack::<DEEP>();
     r
 }
 

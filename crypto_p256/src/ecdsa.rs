@@ -16,7 +16,7 @@ use crate::cpu::on_path;
 use crate::field::Fe;
 use crate::limbs::{self, declassify};
 use crate::scalar::Scalar;
-use crate::wipe::{wipe, wipe_stack};
+use crate::wipe::{wipe, wipe_stack, SHALLOW};
 use crate::{comb, ecdh, Cpu, Error};
 
 pub use der::DER_MAX_LEN;
@@ -66,7 +66,7 @@ impl SigningKey {
     /// The public key, for a check against a certificate.
     pub fn public_key(&self, cpu: Cpu) -> ecdh::PublicKey {
         let point = on_path!(cpu, arith => comb::mul(arith, &self.0).to_affine(arith));
-        wipe_stack();
+        wipe_stack::<SHALLOW>();
         ecdh::PublicKey(point)
     }
 
@@ -85,7 +85,7 @@ impl SigningKey {
         hmac: &dyn HmacSha256,
     ) -> Result<Signature, Error> {
         let r = on_path!(cpu, arith => self.sign_on(arith, digest, entropy, hmac));
-        wipe_stack();
+        wipe_stack::<SHALLOW>();
         r
     }
 
@@ -102,7 +102,7 @@ impl SigningKey {
         nonce: NoncePair,
     ) -> Result<Signature, Error> {
         let r = on_path!(cpu, arith => self.finish(arith, digest, &nonce));
-        wipe_stack();
+        wipe_stack::<SHALLOW>();
         r?.ok_or(Error::Nonce)
     }
 
@@ -177,7 +177,7 @@ impl NoncePair {
         hmac: &dyn HmacSha256,
     ) -> Result<Self, Error> {
         let r = on_path!(cpu, arith => Self::new_on(arith, key, entropy, serial, hmac));
-        wipe_stack();
+        wipe_stack::<SHALLOW>();
         r
     }
 

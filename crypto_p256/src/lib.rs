@@ -20,6 +20,15 @@
 //! Public are: peers' points, digests, signatures, and whether an operation failed. Functions that
 //! take public input only and do not run in constant time have names that end in `_vartime`.
 //!
+//! # The randomised build
+//!
+//! With `--cfg crypto_p256_direct_lookup` the BMI2/ADX path of P-256 reads only the table entry that
+//! it needs, and starts each multiplication from coordinates blinded by RDRAND. It is faster and
+//! **not** constant time: the coordinates of intermediate points are hidden, so that their values
+//! do not show in power or in data-dependent timing, but the addresses of the entries are the digits
+//! of the scalar. Whoever can watch the cache lines of the table learns them, and one nonce is
+//! enough to learn the signing key. It is for machines that run nobody else's code.
+//!
 //! # Wiping
 //!
 //! Types that hold a secret wipe themselves when dropped. What an operation left on the stack is
@@ -28,6 +37,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// A build option is a cfg of the compiler, which it cannot know.
+#![allow(unexpected_cfgs)]
 
 #[cfg(test)]
 extern crate std;

@@ -44,14 +44,21 @@ pub(crate) struct Accumulator {
 }
 
 impl Accumulator {
-    pub(crate) fn new(p: &Affine) -> Self {
-        Accumulator {
+    pub(crate) fn new<A: Arith>(arith: A, p: &Affine) -> Self {
+        let mut r = Accumulator {
             x: p.x,
             y: p.y,
             z: Fe::ONE,
             addend: *p,
             scratch: [Fe::ZERO; 5],
+        };
+        if let Some(z) = arith.blinding() {
+            let zz = arith.sqr(&z);
+            r.x = arith.mul(&r.x, &zz);
+            r.y = arith.mul(&r.y, &arith.mul(&zz, &z));
+            r.z = z;
         }
+        r
     }
 
     /// `2 self`.

@@ -29,7 +29,7 @@ const DIGITS: u32 = 51;
 pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar, point: &Affine) -> Accumulator {
     let (k, negate) = k.to_odd();
     let table = odd_multiples(arith, point);
-    let mut acc = Accumulator::new(point);
+    let mut acc = Accumulator::new(arith, point);
     for i in (0..DIGITS).rev() {
         for _ in 0..WIDTH {
             acc.double(arith);

@@ -28,13 +28,16 @@ impl Zero for u64 {
     const ZERO: u64 = 0;
 }
 
-/// Words of stack that the deepest operation uses below its entry point, with a margin.
-const STACK_WORDS: usize = 512;
+/// Words of stack that a multiplication of any point uses below its caller, with its window's table:
+/// the frames of the kernel's object (`objdump -d`, `sub $...,%rsp`), and a margin.
+pub(crate) const DEEP: usize = 4608 / 8;
+/// The same for all other operations.
+pub(crate) const SHALLOW: usize = 2560 / 8;
 
-/// Wipes the dead stack below the caller, where the operation that it just called kept its
+/// Wipes N words of dead stack below the caller, where the operation that it just called kept its
 /// temporaries. The frames of that operation are gone, so no reference to them can exist: this
 /// takes a frame of its own in their place and writes zeros to it.
 #[inline(never)]
-pub(crate) fn wipe_stack() {
-    wipe(&mut [0u64; STACK_WORDS]);
+pub(crate) fn wipe_stack<const N: usize>() {
+    wipe(&mut [0u64; N]);
 }

@@ -12,7 +12,7 @@ mod portable;
 
 use crate::cpu::on_path;
 use crate::limbs::{declassify, is_zero_word, Limbs};
-use crate::wipe::{wipe, wipe_stack};
+use crate::wipe::{wipe, wipe_stack, SHALLOW};
 use crate::{Cpu, Error};
 use field::{Arith25519, Fe, Ladder};
 
@@ -35,7 +35,7 @@ pub fn make_share(
 ) {
     *private = *random;
     on_path!(cpu, arith => public_on(arith, private, public));
-    wipe_stack();
+    wipe_stack::<SHALLOW>();
 }
 
 /// Writes X25519(`private`, `peer`) to `shared`.
@@ -53,7 +53,7 @@ pub fn derive(
     wipe(shared);
     let peer = peer.try_into().map_err(|_| Error::InvalidPoint)?;
     on_path!(cpu, arith => derive_on(arith, private, peer, shared));
-    wipe_stack();
+    wipe_stack::<SHALLOW>();
     let bits = shared.iter().fold(0, |acc, &b| acc | u64::from(b));
     if declassify(is_zero_word(bits)) {
         return Err(Error::InvalidPoint);

@@ -470,6 +470,9 @@ impl Arith for Adx {
     #[inline(always)]
     fn lookup<const N: usize, const E: usize>(self, table: &[Entry<N>; E], index: u64) -> Entry<N> {
         const { assert!(E > 0 && E % 8 == 0 && (N == 8 || N == 12)) };
+        if cfg!(crypto_p256_direct_lookup) && N == 8 {
+            return table.get(index as usize).copied().unwrap_or(Entry([0; N]));
+        }
         let mut r = [0; N];
         for (chunk, first) in r.chunks_mut(8).zip([0, 64]) {
             match chunk {
@@ -545,4 +548,31 @@ impl Arith for Adx {
             );
         }
     }
+
+    #[inline(always)]
+    fn blinding(self) -> Option<Fe> {
+        if !cfg!(crypto_p256_direct_lookup) {
+            return None;
+        }
+        // A top limb of at most 2^63 keeps it below p; the lowest bit keeps it from being 0.
+        let [r0, r1, r2, r3] = [rdrand()?, rdrand()?, rdrand()?, rdrand()?];
+        Some(Fe([r0 | 1, r1, r2, r3 >> 1]))
+    }
+}
+
+/// A random word, if the processor has one ready.
+#[inline(always)]
+fn rdrand() -> Option<u64> {
+    let (random, ready): (u64, u8);
+    // SAFETY: writes two registers; the randomised build asks for RDRAND at `Cpu::bmi2_adx`.
+    unsafe {
+        asm!(
+            "rdrand {random}",
+            "setc {ready}",
+            random = out(reg) random,
+            ready = out(reg_byte) ready,
+            options(nomem, nostack),
+        );
+    }
+    (ready == 1).then_some(random)
 }

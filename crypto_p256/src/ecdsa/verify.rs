@@ -46,7 +46,7 @@ fn verify<A: Arith>(
     // v is a product of two numbers other than 0.
     let vq = window::mul(arith, &v, &key.0).to_affine(arith);
     let sum = if u.is_zero() == 1 {
-        Accumulator::new(&vq)
+        Accumulator::new(arith, &vq)
     } else {
         add_vartime(arith, comb::mul(arith, &u), &vq)?
     };
