@@ -41,10 +41,7 @@ impl Registration {
     /// Process context, at load time.
     pub(crate) fn new() -> Result<Self> {
         let scratch = Scratch::new(|| {
-            Ok(KBox::<[u8; SCRATCH_LEN]>::init(
-                pin_init::init_array_from_fn(|_| 0u8),
-                GFP_KERNEL,
-            )?)
+            KBox::<[u8; SCRATCH_LEN]>::init(pin_init::init_array_from_fn(|_| 0u8), GFP_KERNEL)
         })?;
         SCRATCH.set(Some(Arc::new(scratch, GFP_KERNEL)?));
         Ok(Self(()))

@@ -106,7 +106,7 @@ pub(super) fn init() -> Result {
     // SAFETY: The name is a C string.
     let cache = unsafe {
         bindings::tls_hs_cache_create(
-            c"tls_hs_child".as_ptr().cast(),
+            c"tls_hs_child".as_char_ptr().cast(),
             size_of::<Child>() as u32,
             align_of::<Child>() as u32,
         )
@@ -119,7 +119,7 @@ pub(super) fn init() -> Result {
     unsafe {
         let ulp = ULP.get();
         for (to, from) in (*ulp).name.iter_mut().zip(b"tls\0") {
-            *to = *from as _;
+            *to = *from;
         }
         (*ulp).owner = this_module();
         (*ulp).release = Some(release);
@@ -505,6 +505,9 @@ unsafe fn fail(child: *mut Child) {
     }
 }
 
+/// # Safety
+///
+/// The workqueue calls this, with what [`fail`] or [`finish`] queued.
 unsafe extern "C" fn close_work(work: *mut work_struct) {
     // SAFETY: The work is a field of a child that fail() or finish() made ours.
     let child = unsafe { kernel::container_of!(work, Child, close) };
@@ -593,6 +596,9 @@ impl Child {
     }
 }
 
+/// # Safety
+///
+/// TCP calls this, with the socket locked.
 unsafe extern "C" fn data_ready(sk: *mut sock) {
     // SAFETY: TCP calls this with the socket locked.
     unsafe {
@@ -602,6 +608,9 @@ unsafe extern "C" fn data_ready(sk: *mut sock) {
     }
 }
 
+/// # Safety
+///
+/// TCP calls this, with the socket locked.
 unsafe extern "C" fn write_space(sk: *mut sock) {
     // SAFETY: TCP calls this with the socket locked.
     unsafe {
@@ -615,6 +624,9 @@ unsafe extern "C" fn write_space(sk: *mut sock) {
     }
 }
 
+/// # Safety
+///
+/// TCP calls this, with the socket locked.
 unsafe extern "C" fn state_change(sk: *mut sock) {
     // SAFETY: TCP calls this with the socket locked.
     unsafe {
@@ -651,6 +663,10 @@ unsafe extern "C" fn state_change(sk: *mut sock) {
 
 /// ULP release: the socket is destroyed with our state on it, out of the accept queue of a closed
 /// listener. The caller puts the module.
+///
+/// # Safety
+///
+/// TCP calls this, with the socket locked.
 unsafe extern "C" fn release(sk: *mut sock) {
     // SAFETY: Nobody else has the socket any more.
     unsafe {

@@ -10,8 +10,8 @@ use tls_hs::Hash;
 
 /// The path that the curve arithmetic takes on this machine.
 pub(crate) fn cpu() -> Cpu {
-    // SAFETY: No requirement.
     #[cfg(target_arch = "x86_64")]
+    // SAFETY: No requirement.
     if unsafe { bindings::tls_hs_has_bmi2_adx() } {
         // SAFETY: The kernel runs processors only that have what the boot processor has.
         return unsafe { Cpu::bmi2_adx() };
@@ -277,7 +277,7 @@ fn authenticate(key: &Secret<64>, aad: &[u8], data: &[u8]) -> [u8; 16] {
     unsafe {
         bindings::poly1305_init(&mut poly.0, key.0.as_ptr());
         for part in parts {
-            bindings::poly1305_update(&mut poly.0, part.as_ptr(), part.len() as _);
+            bindings::poly1305_update(&mut poly.0, part.as_ptr(), part.len() as u32);
         }
         bindings::poly1305_final(&mut poly.0, tag.as_mut_ptr());
     }

@@ -45,7 +45,7 @@ impl<T: Payload> KeyType<T> {
         let ours = self.0.get();
         // SAFETY: Nobody uses the structure before it is registered, once.
         unsafe {
-            (*ours).name = T::NAME.as_ptr().cast();
+            (*ours).name = T::NAME.as_char_ptr().cast();
             (*ours).preparse = Some(preparse::<T>);
             (*ours).free_preparse = Some(free_preparse::<T>);
             (*ours).instantiate = Some(bindings::generic_key_instantiate);
@@ -75,6 +75,9 @@ impl<T: Payload> Drop for Registration<T> {
     }
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn preparse<T: Payload>(prep: *mut key_preparsed_payload) -> c_int {
     // SAFETY: The key service passes a valid structure whose data is `datalen` bytes of a copy.
     let prep = unsafe { &mut *prep };
@@ -98,6 +101,9 @@ unsafe extern "C" fn preparse<T: Payload>(prep: *mut key_preparsed_payload) -> c
     }
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn free_preparse<T: Payload>(prep: *mut key_preparsed_payload) {
     // SAFETY: What is left in the structure is what preparse() put there.
     unsafe { drop_payload::<T>((*prep).payload.data[0]) }
@@ -130,6 +136,9 @@ unsafe fn replace<T: Payload>(key: *mut key, new: *mut c_void) {
     }
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn update<T: Payload>(key: *mut key, prep: *mut key_preparsed_payload) -> c_int {
     // SAFETY: The key service holds the key's semaphore and passes what preparse() made.
     unsafe {
@@ -143,16 +152,25 @@ unsafe extern "C" fn update<T: Payload>(key: *mut key, prep: *mut key_preparsed_
     0
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn clear<T: Payload>(key: *mut key) {
     // SAFETY: The key service holds the key's semaphore.
     unsafe { replace::<T>(key, ptr::null_mut()) }
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn destroy<T: Payload>(key: *mut key) {
     // SAFETY: Nobody has the key any more, and the key service has waited for RCU.
     unsafe { drop_payload::<T>(bindings::tls_hs_key_swap_payload(key, ptr::null_mut())) }
 }
 
+/// # Safety
+///
+/// The key service calls this, for keys of the type.
 unsafe extern "C" fn describe(key: *const key, m: *mut bindings::seq_file) {
     // SAFETY: The key service passes valid arguments; a description is a C string.
     unsafe { bindings::__seq_puts(m, bindings::tls_hs_key_description(key).cast::<c_char>()) }
@@ -261,7 +279,7 @@ impl Keyring {
         // SAFETY: By the invariants; a key's description does not change while it is referenced.
         unsafe {
             let name = bindings::tls_hs_key_description(self.0 .0.as_ptr());
-            CStr::from_ptr(name.cast()).to_bytes()
+            CStr::from_char_ptr(name.cast()).to_bytes()
         }
     }
 

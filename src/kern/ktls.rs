@@ -40,7 +40,7 @@ pub(super) fn init(stock: *mut tcp_ulp_ops) -> Result {
             }
             let disp = &raw const (*bug).file_disp;
             let file = disp.cast::<u8>().offset(disp.read() as isize);
-            if CStr::from_ptr(file.cast())
+            if CStr::from_char_ptr(file.cast())
                 .to_bytes()
                 .ends_with(b"include/linux/sockptr.h")
             {

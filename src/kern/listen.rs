@@ -205,6 +205,9 @@ pub(super) unsafe fn strip(sk: *mut sock) {
     }
 }
 
+/// # Safety
+///
+/// The workqueue calls this, with a listener's work.
 unsafe extern "C" fn reap_work(work: *mut work_struct) {
     // SAFETY: The work is the first member of the listener's delayed_work; the listener lives until
     // the work was cancelled.
@@ -223,6 +226,10 @@ unsafe extern "C" fn reap_work(work: *mut work_struct) {
 
 /// `sk_data_ready` of a listener. TCP also calls it for every child that it has made; those are not
 /// on the accept queue yet, and nobody shall be woken for them.
+///
+/// # Safety
+///
+/// TCP calls this, for a listener.
 unsafe extern "C" fn data_ready(sk: *mut sock) {
     // SAFETY: The caller holds a reference to the socket or is inside RCU.
     unsafe {
@@ -240,6 +247,10 @@ type CopyOptions = Option<unsafe extern "C" fn(newsk: *mut sock, sk: *const sock
 
 /// `icsk_af_ops->syn_recv_sock` of a listener: makes the socket of a connection whose three-way
 /// handshake is over, and keeps it off the accept queue.
+///
+/// # Safety
+///
+/// TCP calls this, for a listener.
 unsafe extern "C" fn syn_recv_sock(
     sk: *const sock,
     skb: *mut sk_buff,

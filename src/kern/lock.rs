@@ -35,7 +35,7 @@ unsafe impl Backend for Bh {
         (unsafe { bindings::tls_hs_spin_trylock_bh(ptr) } != 0).then_some(())
     }
 
-    unsafe fn unlock(ptr: *mut Self::State, _: &()) {
+    unsafe fn unlock(ptr: *mut Self::State, (): &()) {
         // SAFETY: By the safety requirements, the caller owns the lock.
         unsafe { bindings::tls_hs_spin_unlock_bh(ptr) }
     }

@@ -323,6 +323,9 @@ fn kernel_vec(base: *mut u8, len: usize) -> bindings::kvec {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn recvmsg(
     socket: *mut socket,
     msg: *mut msghdr,
@@ -358,6 +361,9 @@ unsafe extern "C" fn recvmsg(
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn splice_read(
     socket: *mut socket,
     pos: *mut bindings::loff_t,
@@ -371,10 +377,13 @@ unsafe extern "C" fn splice_read(
         let Some(stock) = this.stock().splice_read else {
             return EOPNOTSUPP.to_errno() as isize;
         };
-        this.past_control(EINVAL, || stock(socket, pos, pipe, len, flags) as isize)
+        this.past_control(EINVAL, || stock(socket, pos, pipe, len, flags))
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) -> c_int {
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
@@ -407,6 +416,9 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
     // SAFETY: The caller has a reference to the socket.
     unsafe {
@@ -422,6 +434,9 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn release(socket: *mut socket) -> c_int {
     // SAFETY: The caller releases the socket, nobody else has it; our table was in it.
     unsafe {
@@ -437,6 +452,9 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn setsockopt(
     socket: *mut socket,
     level: c_int,
@@ -460,6 +478,9 @@ unsafe extern "C" fn setsockopt(
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn getsockopt(
     socket: *mut socket,
     level: c_int,

@@ -60,6 +60,9 @@ impl Drop for Registration {
     }
 }
 
+/// # Safety
+///
+/// The network namespace code calls this.
 unsafe extern "C" fn init(net: *mut net) -> c_int {
     // SAFETY: The namespace is being set up; what we store there is ours.
     unsafe {
@@ -69,7 +72,7 @@ unsafe extern "C" fn init(net: *mut net) -> c_int {
         }
         (*namespace(net)).counters = counters;
         let file = bindings::proc_create_net_single(
-            FILE.as_ptr().cast(),
+            FILE.as_char_ptr().cast(),
             0o444,
             bindings::tls_hs_proc_net(net),
             Some(show),
@@ -83,15 +86,22 @@ unsafe extern "C" fn init(net: *mut net) -> c_int {
     0
 }
 
+/// # Safety
+///
+/// The network namespace code calls this.
 unsafe extern "C" fn exit(net: *mut net) {
     // SAFETY: The namespace's sockets are gone; init() made both.
     unsafe {
-        bindings::remove_proc_entry(FILE.as_ptr().cast(), bindings::tls_hs_proc_net(net));
+        bindings::remove_proc_entry(FILE.as_char_ptr().cast(), bindings::tls_hs_proc_net(net));
         bindings::free_percpu((*namespace(net)).counters.cast());
     }
 }
 
 /// Prints a line per counter: name and value.
+///
+/// # Safety
+///
+/// seq_file calls this, for our file.
 unsafe extern "C" fn show(m: *mut seq_file, _: *mut c_void) -> c_int {
     // SAFETY: seq_file passes a valid file of a namespace that is kept alive by its opener.
     unsafe {

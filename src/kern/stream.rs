@@ -146,6 +146,10 @@ unsafe fn next(skb: *const sk_buff) -> *mut sk_buff {
 }
 
 /// `sk_read_actor_t` that takes what it is given, up to the descriptor's count.
+///
+/// # Safety
+///
+/// tcp_read_sock() calls this, with the descriptor that it was given.
 unsafe extern "C" fn discard(
     desc: *mut bindings::read_descriptor_t,
     _skb: *mut sk_buff,

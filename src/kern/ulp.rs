@@ -155,7 +155,7 @@ unsafe fn set_name(ops: *mut tcp_ulp_ops, name: &CStr) {
     // SAFETY: By the requirement.
     unsafe {
         for (to, from) in (*ops).name.iter_mut().zip(name.to_bytes_with_nul()) {
-            *to = *from as _;
+            *to = *from;
         }
     }
 }
@@ -209,6 +209,10 @@ fn find_stock() -> Result {
 }
 
 /// The front's `init`: a user sets "tls" on a socket. The socket is locked.
+///
+/// # Safety
+///
+/// TCP calls this, with the socket locked.
 unsafe extern "C" fn init(sk: *mut sock) -> c_int {
     // SAFETY: TCP passes a valid, locked socket; stock is valid.
     unsafe {
@@ -245,6 +249,10 @@ unsafe extern "C" fn init(sk: *mut sock) -> c_int {
 
 /// The front's `clone`: a listener with our ULP has a new connection that no [`super::child`] took
 /// over yet.
+///
+/// # Safety
+///
+/// TCP calls this in SoftIRQ, with the new socket locked.
 unsafe extern "C" fn clone(_req: *const request_sock, newsk: *mut sock, _gfp: c_uint) {
     // SAFETY: TCP calls this in SoftIRQ with the new socket locked.
     unsafe { listen::strip(newsk) }
@@ -281,6 +289,9 @@ unsafe fn hand_over(sk: *mut sock) {
     }
 }
 
+/// # Safety
+///
+/// The workqueue calls this, with what [`hand_over`] queued.
 unsafe extern "C" fn hand_over_work(work: *mut work_struct) {
     // SAFETY: hand_over() queued a field of a boxed job, with a reference to the socket.
     unsafe {
@@ -301,6 +312,9 @@ unsafe extern "C" fn hand_over_work(work: *mut work_struct) {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn setsockopt(
     socket: *mut socket,
     level: c_int,
@@ -352,6 +366,9 @@ unsafe fn set_tls_hs(sk: *mut sock, value: &OptionValue) -> Result {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn connect(
     socket: *mut socket,
     addr: *mut bindings::sockaddr_unsized,
@@ -371,6 +388,10 @@ unsafe extern "C" fn connect(
 }
 
 /// `release`: `__sock_release()` puts the module only after this has returned.
+///
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn release(socket: *mut socket) -> c_int {
     // SAFETY: The caller releases the socket, nobody else has it.
     unsafe {
@@ -387,6 +408,9 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn accept(
     socket: *mut socket,
     newsock: *mut socket,
@@ -444,6 +468,10 @@ unsafe fn establish(newsock: *mut socket, accepted: &Accepted) -> Result<bool> {
 }
 
 /// `getname`. `do_accept()` asks the listener's for the peer of the new socket, with `peer` of 2.
+///
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn getname(socket: *mut socket, addr: *mut sockaddr, peer: c_int) -> c_int {
     // SAFETY: The caller passes a valid socket and room for any address.
     unsafe {
@@ -453,7 +481,7 @@ unsafe extern "C" fn getname(socket: *mut socket, addr: *mut sockaddr, peer: c_i
         };
         let len = stock_getname(socket, addr, peer);
         if peer == 2 && len > 0 && session::is_ours(socket) {
-            (*addr).sa_family = bindings::PF_TLS as _;
+            (*addr).sa_family = bindings::PF_TLS as u16;
         }
         len
     }

@@ -14,7 +14,7 @@ static QUEUE: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut())
 /// Makes the workqueue. Process context, at load time.
 pub(super) fn init() -> Result {
     // SAFETY: The name is a C string.
-    let wq = unsafe { bindings::tls_hs_alloc_workqueue(c"tls_hs".as_ptr().cast()) };
+    let wq = unsafe { bindings::tls_hs_alloc_workqueue(c"tls_hs".as_char_ptr().cast()) };
     if wq.is_null() {
         return Err(ENOMEM);
     }
