@@ -6,3 +6,9 @@
 bench-engine: env
 	@$(IN_ROOT) cargo run --release --locked --manifest-path tests/bench-engine/Cargo.toml -- \
 		--rounds $(or $(ROUNDS),2000)
+
+.PHONY: profile-engine
+profile-engine: env
+	@$(IN_ROOT) sh -c 'command -v perf >/dev/null || apt-get install -y -qq --no-install-recommends linux-perf'
+	@$(IN_ROOT) cargo build --quiet --release --locked --manifest-path tests/bench-engine/Cargo.toml
+	@$(IN_ROOT) sh -c 'tests/bench-engine/profile $$CARGO_TARGET_DIR/release/bench-engine $(or $(CASE),tls13_full)'
