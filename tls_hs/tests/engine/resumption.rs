@@ -108,6 +108,10 @@ fn no_lifetime_no_tickets() {
             host.config.ticket_lifetime = 0;
             let mut client = Rustls::new(config.clone());
             let mut connection = Connection::new(host);
+            let hello = client.give();
+            assert!(!hello.windows(16).any(|w| w == KEY.0), "a ticket of no use");
+            connection.take(&hello).unwrap();
+            client.take(&std::mem::take(&mut connection.out)).unwrap();
             handshake(&mut client, &mut connection).unwrap();
             let established = connection.server.established().unwrap();
             assert!(!established.resumed);
@@ -322,7 +326,7 @@ fn ticket_in(stream: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn tickets_are_bound_to_the_version() {
+fn tickets_are_bound_to_version_and_suite() {
     // A ticket of TLS 1.3, from the ClientHello that offers it, for TLS 1.2: a resumption would
     // have a change_cipher_spec in the first flight.
     let config = rustls_config(ring::default_provider());
@@ -354,6 +358,9 @@ fn tickets_are_bound_to_the_version() {
     let ticket = ticket_in(&stream);
     hello.extensions.last_mut().unwrap().1 = ticket.clone();
     assert!(resumes(&hello));
+    // Nor is it good with another suite than that of its session.
+    hello.suites = vec![0xc02c];
+    assert!(!resumes(&hello));
     let hello = Hello::tls13()
         .with(PSK_MODES, vec8(&[1]))
         .with(PRE_SHARED_KEY, psks(&[&ticket], 1));
