@@ -20,8 +20,8 @@
 //!
 //! The configuration's masks decide what is in common. A client of TLS 1.2 without supported_groups
 //! gets secp256r1; one without signature_algorithms means SHA-1, and falls back. RFC 8422 section
-//! 5.3 wants the curve of the certificate's key among the client's groups as well; since then
-//! signature_algorithms says which signatures can be verified, and nothing more is asked for.
+//! 5.1 has the curve of the certificate's key considered as well: a client of TLS 1.2 whose groups
+//! lack secp256r1 falls back.
 
 use super::hello::{Replies, Share};
 use super::Context;
@@ -187,6 +187,9 @@ pub fn select_tls12(
         .into_iter()
         .filter(|&group| config.allows_group(group));
     let group = allowed.find(listed).ok_or(Reason::NoCommonGroup)?;
+    if !listed(&NamedGroup::Secp256r1) {
+        return Err(Reason::NoCommonGroup.into());
+    }
     if !verifies_signatures(hello) {
         return Err(Reason::NoCommonSignatureAlgorithm.into());
     }

@@ -109,6 +109,12 @@ fn malformed_or_unservable_hellos() {
         &hello.clone().set(GROUPS, vec16(&u16s(&[0x0018]))),
         Reason::NoCommonGroup,
     );
+    // x25519 would do for the key exchange, but not for the certificate.
+    refused(
+        &hello.clone().set(GROUPS, vec16(&u16s(&[0x001d]))),
+        Reason::NoCommonGroup,
+    );
+    served(&hello.clone().set(GROUPS, vec16(&u16s(&[0x001d, 0x0017]))));
     let sha1 = hello.clone().without(SIGNATURE_ALGORITHMS);
     refused(&sha1, Reason::NoCommonSignatureAlgorithm);
     let rsa = hello.set(SIGNATURE_ALGORITHMS, vec16(&u16s(&[0x0401])));
