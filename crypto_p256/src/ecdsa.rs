@@ -4,6 +4,10 @@
 //! The nonce is that of RFC 6979 hedged with the caller's entropy (section 3.6 there): a broken
 //! random generator does not repeat a nonce, and a fault does not meet the same nonce twice.
 //!
+//! A fault must not leave: the multiple of the generator is checked to be on the curve, and s against
+//! k s = e + r d, for 1 % of a signature's time. A wrong digit of the comb passes both, but a signature
+//! with a fresh nonce that is wrong in that way alone gives one equation in two unknowns.
+//!
 //! Signing has an offline part that depends on neither message nor peer: [`NoncePair::new`]. Pairs
 //! can be made ahead and kept; [`SigningKey::sign_prepared`] is then a few multiplications.
 
@@ -15,6 +19,7 @@ use crate::arith::Arith;
 use crate::cpu::on_path;
 use crate::field::Fe;
 use crate::limbs::{self, declassify};
+use crate::point::Affine;
 use crate::scalar::Scalar;
 use crate::wipe::{wipe, wipe_stack, SHALLOW};
 use crate::{comb, ecdh, Cpu, Error};
@@ -65,7 +70,7 @@ impl SigningKey {
 
     /// The public key, for a check against a certificate.
     pub fn public_key(&self, cpu: Cpu) -> ecdh::PublicKey {
-        let point = on_path!(cpu, arith => comb::mul(arith, &self.0).to_affine(arith));
+        let point = on_path!(cpu, arith => self.public_on(arith));
         wipe_stack::<SHALLOW>();
         ecdh::PublicKey(point)
     }
@@ -104,6 +109,11 @@ impl SigningKey {
         let r = on_path!(cpu, arith => self.finish(arith, digest, &nonce));
         wipe_stack::<SHALLOW>();
         r?.ok_or(Error::Nonce)
+    }
+
+    #[inline(never)]
+    fn public_on<A: Arith>(&self, arith: A) -> Affine {
+        comb::mul(arith, &self.0).to_affine(arith)
     }
 
     #[inline(never)]

@@ -28,7 +28,7 @@ pub fn all() -> Vec<Library> {
     } else {
         all.push(ours("ours", "crypto_p256, portable", Cpu::portable()));
     }
-    all.extend([openssl(), aws_lc(), ring(), graviola(), rust_crypto()]);
+    all.extend([openssl(), openssl_ec_point(), aws_lc(), ring(), graviola(), rust_crypto()]);
     all
 }
 
@@ -120,41 +120,57 @@ fn ours(key: &'static str, name: &str, cpu: Cpu) -> Library {
     }
 }
 
+fn openssl_name(layer: &str) -> String {
+    let version = openssl::version::version().splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+    format!("{version}, {layer}")
+}
+
+fn p256_group() -> openssl::ec::EcGroup {
+    openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).unwrap()
+}
+
+fn openssl_sign() -> Operation {
+    let signing = openssl::ec::EcKey::generate(&p256_group()).unwrap();
+    Some(Box::new(move || {
+        let signature = openssl::ecdsa::EcdsaSig::sign(black_box(&DIGEST), &signing).unwrap();
+        black_box(signature.to_der().unwrap());
+    }))
+}
+
+fn openssl_keygen() -> Operation {
+    use openssl::ec::{EcKey, PointConversionForm};
+    let group = p256_group();
+    let mut ctx = openssl::bn::BigNumContext::new().unwrap();
+    Some(Box::new(move || {
+        let key = EcKey::generate(&group).unwrap();
+        let form = PointConversionForm::UNCOMPRESSED;
+        black_box(key.public_key().to_bytes(&group, form, &mut ctx).unwrap());
+    }))
+}
+
+/// As libssl does it: secrets by EVP_PKEY_derive() from the peer's octets. Decoding checks that the
+/// point is on the curve; a second check, against the order, is left out here. Signatures and keys are
+/// made by ECDSA_do_sign() and EC_KEY_generate_key(), which cost a little less than EVP.
 fn openssl() -> Library {
     use openssl::bn::BigNumContext;
     use openssl::derive::Deriver;
-    use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
-    use openssl::ecdsa::EcdsaSig;
-    use openssl::nid::Nid;
+    use openssl::ec::{EcKey, EcPoint};
     use openssl::pkey::{Id, PKey};
 
-    let group = || EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let signing = EcKey::generate(&group()).unwrap();
-    let keygen_group = group();
-    let mut keygen_ctx = BigNumContext::new().unwrap();
-    let derive_group = group();
-    let mut derive_ctx = BigNumContext::new().unwrap();
-    let own = PKey::from_ec_key(EcKey::generate(&group()).unwrap()).unwrap();
-    let peer = p256_peer();
+    let group = p256_group();
+    let mut ctx = BigNumContext::new().unwrap();
+    let own = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let own_x = PKey::generate_x25519().unwrap();
-    let peer_x = x25519_peer();
+    let (peer, peer_x) = (p256_peer(), x25519_peer());
     Library {
         key: "openssl",
-        name: openssl::version::version().splitn(3, ' ').take(2).collect::<Vec<_>>().join(" "),
+        name: openssl_name("EVP"),
         operations: [
+            openssl_sign(),
+            openssl_keygen(),
             Some(Box::new(move || {
-                black_box(EcdsaSig::sign(black_box(&DIGEST), &signing).unwrap().to_der().unwrap());
-            })),
-            Some(Box::new(move || {
-                let key = EcKey::generate(&keygen_group).unwrap();
-                let form = PointConversionForm::UNCOMPRESSED;
-                black_box(key.public_key().to_bytes(&keygen_group, form, &mut keygen_ctx).unwrap());
-            })),
-            Some(Box::new(move || {
-                // Decoding checks that the point is on the curve; set_peer's check against the
-                // order, which it would do again, is left out.
-                let point = EcPoint::from_bytes(&derive_group, black_box(&peer), &mut derive_ctx).unwrap();
-                let peer = PKey::from_ec_key(EcKey::from_public_key(&derive_group, &point).unwrap()).unwrap();
+                let point = EcPoint::from_bytes(&group, black_box(&peer), &mut ctx).unwrap();
+                let peer = PKey::from_ec_key(EcKey::from_public_key(&group, &point).unwrap()).unwrap();
                 let mut deriver = Deriver::new(&own).unwrap();
                 deriver.set_peer_ex(&peer, false).unwrap();
                 let mut shared = [0; 32];
@@ -172,6 +188,35 @@ fn openssl() -> Library {
                 deriver.derive(&mut shared).unwrap();
                 black_box(shared);
             })),
+        ],
+    }
+}
+
+/// The floor: the arithmetic of EVP_PKEY_derive() alone, EC_POINT_mul(), without the layers above it.
+fn openssl_ec_point() -> Library {
+    use openssl::bn::{BigNum, BigNumContext};
+    use openssl::ec::{EcKey, EcPoint};
+
+    let group = p256_group();
+    let mut ctx = BigNumContext::new().unwrap();
+    let own = EcKey::generate(&group).unwrap();
+    let peer = p256_peer();
+    Library {
+        key: "openssl-floor",
+        name: openssl_name("EC_POINT_mul"),
+        operations: [
+            openssl_sign(),
+            openssl_keygen(),
+            Some(Box::new(move || {
+                let peer = EcPoint::from_bytes(&group, black_box(&peer), &mut ctx).unwrap();
+                let mut shared = EcPoint::new(&group).unwrap();
+                shared.mul2(&group, &peer, own.private_key(), &mut ctx).unwrap();
+                let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
+                shared.affine_coordinates(&group, &mut x, &mut y, &mut ctx).unwrap();
+                black_box(x.to_vec_padded(32).unwrap());
+            })),
+            None,
+            None,
         ],
     }
 }
