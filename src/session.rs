@@ -16,7 +16,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use tls_hs::session::{Event, KEY_UPDATE};
-use tls_hs::{AlertDescription, Established};
+use tls_hs::{AlertDescription, Established, Traffic};
 
 /// `ContentType`, RFC 8446 section 5.1.
 const ALERT: u8 = 21;
@@ -119,7 +119,8 @@ impl Session {
             Ok(Event::KeyUpdate { answer }) => {
                 socket.stats().count(Counter::KeyUpdate);
                 let version = keys.version();
-                let next = keys.next_client(&mut Lib);
+                let mut next = Traffic::plain();
+                keys.next_client(&mut Lib, &mut next);
                 socket
                     .set_keys(Direction::Rx, version, &next)
                     .map_err(|err| self.fail(err))?;
@@ -165,7 +166,8 @@ impl Session {
             }
             let mut keys = self.keys.lock();
             let version = keys.version();
-            let next = keys.next_server(&mut Lib);
+            let mut next = Traffic::plain();
+            keys.next_server(&mut Lib, &mut next);
             socket.set_keys(Direction::Tx, version, &next)
         })?
     }

@@ -134,20 +134,19 @@ impl Session {
         Ok(Event::KeyUpdate { answer })
     }
 
-    /// The next keys for what the client writes.
-    pub fn next_client<C: Crypto>(&mut self, crypto: &mut C) -> Traffic {
-        next(crypto, self.suite, &mut self.client)
+    /// Replaces `keys` by the next ones for what the client writes.
+    pub fn next_client<C: Crypto>(&mut self, crypto: &mut C, keys: &mut Traffic) {
+        next(crypto, self.suite, &mut self.client, keys);
     }
 
-    /// The next keys for what the server writes.
-    pub fn next_server<C: Crypto>(&mut self, crypto: &mut C) -> Traffic {
-        next(crypto, self.suite, &mut self.server)
+    /// Replaces `keys` by the next ones for what the server writes.
+    pub fn next_server<C: Crypto>(&mut self, crypto: &mut C, keys: &mut Traffic) {
+        next(crypto, self.suite, &mut self.server, keys);
     }
 }
 
 /// RFC 8446 section 7.2: application_traffic_secret_N+1, and the keys of it.
-fn next<C: Crypto>(crypto: &mut C, suite: Suite, secret: &mut Secret<48>) -> Traffic {
-    let mut keys = Traffic::plain();
+fn next<C: Crypto>(crypto: &mut C, suite: Suite, secret: &mut Secret<48>, keys: &mut Traffic) {
     keys.prepare(crypto, suite, |crypto, out| {
         expand_label(
             crypto,
@@ -159,7 +158,6 @@ fn next<C: Crypto>(crypto: &mut C, suite: Suite, secret: &mut Secret<48>) -> Tra
         );
     });
     copy(keys.secret(), secret.bytes_mut());
-    keys
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use tls_hs::session::{Event, Session};
 use tls_hs::{
     Aead, Config, Crypto, Environment, Error, Hash, NamedGroup, Reason, Server, Step, TicketKey,
-    Version, ALERT_MAX, MIN_TRANSMIT, SCRATCH_LEN,
+    Traffic, Version, ALERT_MAX, MIN_TRANSMIT, SCRATCH_LEN,
 };
 
 /// Sums up what it is given.
@@ -284,9 +284,9 @@ fn after(session: &mut Session, host: &mut Host, mut bytes: &[u8]) {
         bytes = rest;
         match session.record(*kind, content) {
             Ok(Event::KeyUpdate { answer }) => {
-                session.next_client(&mut host.crypto);
+                session.next_client(&mut host.crypto, &mut Traffic::plain());
                 if answer {
-                    session.next_server(&mut host.crypto);
+                    session.next_server(&mut host.crypto, &mut Traffic::plain());
                 }
             }
             Ok(Event::Nothing) => session.received_data(),

@@ -253,8 +253,13 @@ pub fn instance_session_record(
 }
 
 #[no_mangle]
-pub fn instance_session_keys(session: &mut Session, crypto: &mut Model) -> [tls_hs::Traffic; 2] {
-    [session.next_client(crypto), session.next_server(crypto)]
+pub fn instance_session_keys(
+    session: &mut Session,
+    crypto: &mut Model,
+    [client, server]: &mut [tls_hs::Traffic; 2],
+) {
+    session.next_client(crypto, client);
+    session.next_server(crypto, server);
 }
 
 /// A secret whose last use is its drop.

@@ -3,7 +3,7 @@
 //! engine asks for on `crypto_p256`.
 
 use aes_gcm::aead::{AeadInPlace, KeyInit};
-use crypto_p256::{ecdh, ecdsa, Cpu};
+use crypto_p256::{ecdh, ecdsa, x25519, Cpu};
 use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{OsRng, RngCore, SeedableRng};
@@ -105,9 +105,12 @@ impl HostCrypto {
                 public.to_vec()
             }
             NamedGroup::X25519 => {
-                self.random(private);
-                let secret = x25519_dalek::StaticSecret::from(*private);
-                x25519_dalek::PublicKey::from(&secret).as_bytes().to_vec()
+                let mut random = [0; x25519::RANDOM_LEN];
+                let mut public = [0; x25519::PUBLIC_LEN];
+                self.random(&mut random);
+                x25519::make_share(self.cpu, &random, private, &mut public);
+                wipe(&mut random);
+                public.to_vec()
             }
         }
     }
@@ -121,10 +124,9 @@ impl HostCrypto {
                 Some(shared)
             }
             NamedGroup::X25519 => {
-                let peer = <[u8; 32]>::try_from(peer).ok()?;
-                let shared = x25519_dalek::StaticSecret::from(*private)
-                    .diffie_hellman(&x25519_dalek::PublicKey::from(peer));
-                shared.was_contributory().then(|| shared.to_bytes())
+                let mut shared = [0; x25519::SHARED_LEN];
+                x25519::derive(self.cpu, private, peer, &mut shared).ok()?;
+                Some(shared)
             }
         }
     }

@@ -2,7 +2,7 @@
 //! A connection after the handshake: application data, alerts, KeyUpdate.
 
 use tls_hs::session::{self, Event, KEY_UPDATE};
-use tls_hs::{Error, Established, Reason, Version};
+use tls_hs::{Error, Established, Reason, Traffic, Version};
 
 use crate::protection::HEADER_LEN;
 use crate::{Direction, Failure, HostCrypto};
@@ -251,7 +251,9 @@ impl Session {
             return Err(Reason::ExcessHandshakeData.into());
         }
         if let Event::KeyUpdate { answer } = self.engine.record(HANDSHAKE, message)? {
-            self.read.update(&self.engine.next_client(&mut self.crypto));
+            let mut keys = Traffic::plain();
+            self.engine.next_client(&mut self.crypto, &mut keys);
+            self.read.update(&keys);
             self.update_requested |= answer;
         }
         self.message.clear();
@@ -278,8 +280,9 @@ impl Session {
     pub fn update_keys(&mut self) {
         if self.engine.version() == Version::Tls13 {
             self.send_record(HANDSHAKE, &KEY_UPDATE);
-            self.write
-                .update(&self.engine.next_server(&mut self.crypto));
+            let mut keys = Traffic::plain();
+            self.engine.next_server(&mut self.crypto, &mut keys);
+            self.write.update(&keys);
             self.update_requested = false;
         }
     }
