@@ -32,3 +32,10 @@ bench-crypto: bench-crypto-cycles
 check-comb:
 	tools/gen-comb.py --width 6 --tables 43 | cmp - crypto_p256/src/comb/table.rs
 	tools/gen-comb.py --curve x25519 --width 5 --tables 26 | cmp - crypto_p256/src/x25519/comb/table.rs
+
+## fuzz-crypto: both paths against each other and AWS-LC, FUZZ_SECONDS for each target (cargo-fuzz)
+FUZZ_SECONDS ?= 60
+fuzz-crypto:
+	cd crypto_p256 && for target in p256 x25519 ecdsa; do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done

@@ -5,7 +5,13 @@ use crypto_p256::ecdsa::{HmacSha256, SigningKey, DER_MAX_LEN};
 use crypto_p256::{ecdh, x25519, Cpu};
 use std::hint::black_box;
 
-pub const OPERATIONS: [&str; 5] = ["ECDSA sign", "P-256 keygen", "P-256 ECDH", "X25519 keygen", "X25519 derive"];
+pub const OPERATIONS: [&str; 5] = [
+    "ECDSA sign",
+    "P-256 keygen",
+    "P-256 ECDH",
+    "X25519 keygen",
+    "X25519 derive",
+];
 
 /// An operation done once.
 pub type Operation = Option<Box<dyn FnMut()>>;
@@ -28,7 +34,14 @@ pub fn all() -> Vec<Library> {
     } else {
         all.push(ours("ours", "crypto_p256, portable", Cpu::portable()));
     }
-    all.extend([openssl(), openssl_ec_point(), aws_lc(), ring(), graviola(), rust_crypto()]);
+    all.extend([
+        openssl(),
+        openssl_ec_point(),
+        aws_lc(),
+        ring(),
+        graviola(),
+        rust_crypto(),
+    ]);
     all
 }
 
@@ -74,7 +87,9 @@ impl Random {
 
 /// A peer's key pair on P-256: the public key's octets.
 fn p256_peer() -> [u8; 65] {
-    ecdh::public_key(Cpu::portable(), &[0x42; 32]).unwrap().to_sec1(Cpu::portable())
+    ecdh::public_key(Cpu::portable(), &[0x42; 32])
+        .unwrap()
+        .to_sec1(Cpu::portable())
 }
 
 /// A peer's public key on X25519.
@@ -85,14 +100,17 @@ fn x25519_peer() -> [u8; 32] {
 fn ours(key: &'static str, name: &str, cpu: Cpu) -> Library {
     let signing = SigningKey::from_bytes(&[0x17; 32]).unwrap();
     let (peer, peer_x) = (p256_peer(), x25519_peer());
-    let (mut for_sign, mut for_p256, mut for_x25519) = (Random::new(), Random::new(), Random::new());
+    let (mut for_sign, mut for_p256, mut for_x25519) =
+        (Random::new(), Random::new(), Random::new());
     Library {
         key,
         name: name.into(),
         operations: [
             Some(Box::new(move || {
                 let entropy = for_sign.octets();
-                let signature = signing.sign(cpu, black_box(&DIGEST), Some(&entropy), &Hmac).unwrap();
+                let signature = signing
+                    .sign(cpu, black_box(&DIGEST), Some(&entropy), &Hmac)
+                    .unwrap();
                 let mut der = [0; DER_MAX_LEN];
                 black_box(signature.to_der(&mut der));
             })),
@@ -113,7 +131,8 @@ fn ours(key: &'static str, name: &str, cpu: Cpu) -> Library {
             })),
             Some(Box::new(move || {
                 let mut shared = [0; 32];
-                x25519::derive(cpu, black_box(&[0x77; 32]), black_box(&peer_x), &mut shared).unwrap();
+                x25519::derive(cpu, black_box(&[0x77; 32]), black_box(&peer_x), &mut shared)
+                    .unwrap();
                 black_box(shared);
             })),
         ],
@@ -121,7 +140,11 @@ fn ours(key: &'static str, name: &str, cpu: Cpu) -> Library {
 }
 
 fn openssl_name(layer: &str) -> String {
-    let version = openssl::version::version().splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+    let version = openssl::version::version()
+        .splitn(3, ' ')
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ");
     format!("{version}, {layer}")
 }
 
@@ -170,7 +193,8 @@ fn openssl() -> Library {
             openssl_keygen(),
             Some(Box::new(move || {
                 let point = EcPoint::from_bytes(&group, black_box(&peer), &mut ctx).unwrap();
-                let peer = PKey::from_ec_key(EcKey::from_public_key(&group, &point).unwrap()).unwrap();
+                let peer =
+                    PKey::from_ec_key(EcKey::from_public_key(&group, &point).unwrap()).unwrap();
                 let mut deriver = Deriver::new(&own).unwrap();
                 deriver.set_peer_ex(&peer, false).unwrap();
                 let mut shared = [0; 32];
@@ -210,9 +234,13 @@ fn openssl_ec_point() -> Library {
             Some(Box::new(move || {
                 let peer = EcPoint::from_bytes(&group, black_box(&peer), &mut ctx).unwrap();
                 let mut shared = EcPoint::new(&group).unwrap();
-                shared.mul2(&group, &peer, own.private_key(), &mut ctx).unwrap();
+                shared
+                    .mul2(&group, &peer, own.private_key(), &mut ctx)
+                    .unwrap();
                 let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
-                shared.affine_coordinates(&group, &mut x, &mut y, &mut ctx).unwrap();
+                shared
+                    .affine_coordinates(&group, &mut x, &mut y, &mut ctx)
+                    .unwrap();
                 black_box(x.to_vec_padded(32).unwrap());
             })),
             None,
@@ -228,7 +256,8 @@ fn aws_lc() -> Library {
 
     let rng = SystemRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).unwrap();
-    let signing = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref()).unwrap();
+    let signing =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref()).unwrap();
     let own = PrivateKey::generate(&ECDH_P256).unwrap();
     let own_x = PrivateKey::generate(&X25519).unwrap();
     let (peer, peer_x) = (p256_peer(), x25519_peer());
@@ -244,23 +273,47 @@ fn aws_lc() -> Library {
                 black_box(signing.sign(&rng, black_box(&DIGEST)).unwrap());
             })),
             Some(Box::new(|| {
-                black_box(PrivateKey::generate(&ECDH_P256).unwrap().compute_public_key().unwrap());
+                black_box(
+                    PrivateKey::generate(&ECDH_P256)
+                        .unwrap()
+                        .compute_public_key()
+                        .unwrap(),
+                );
             })),
             Some(Box::new(move || {
-                agree(&own, UnparsedPublicKey::new(&ECDH_P256, black_box(&peer)), (), take).unwrap();
+                agree(
+                    &own,
+                    UnparsedPublicKey::new(&ECDH_P256, black_box(&peer)),
+                    (),
+                    take,
+                )
+                .unwrap();
             })),
             Some(Box::new(|| {
-                black_box(PrivateKey::generate(&X25519).unwrap().compute_public_key().unwrap());
+                black_box(
+                    PrivateKey::generate(&X25519)
+                        .unwrap()
+                        .compute_public_key()
+                        .unwrap(),
+                );
             })),
             Some(Box::new(move || {
-                agree(&own_x, UnparsedPublicKey::new(&X25519, black_box(&peer_x)), (), take).unwrap();
+                agree(
+                    &own_x,
+                    UnparsedPublicKey::new(&X25519, black_box(&peer_x)),
+                    (),
+                    take,
+                )
+                .unwrap();
             })),
         ],
     }
 }
 
 fn ring() -> Library {
-    use ring::agreement::{agree_ephemeral, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256, X25519};
+    use ring::agreement::{
+        agree_ephemeral, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256, X25519,
+    };
     use ring::rand::SystemRandom;
     use ring::signature::{EcdsaKeyPair, ECDSA_P256_SHA256_ASN1_SIGNING};
 
@@ -276,15 +329,18 @@ fn ring() -> Library {
         let rng = SystemRandom::new();
         Some(Box::new(move || {
             let own = EphemeralPrivateKey::generate(algorithm, &rng).unwrap();
-            agree_ephemeral(own, &UnparsedPublicKey::new(algorithm, black_box(&peer)), |secret| {
-                black_box(secret[0])
-            })
+            agree_ephemeral(
+                own,
+                &UnparsedPublicKey::new(algorithm, black_box(&peer)),
+                |secret| black_box(secret[0]),
+            )
             .unwrap();
         }))
     }
     let rng = SystemRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).unwrap();
-    let signing = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &rng).unwrap();
+    let signing =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &rng).unwrap();
     Library {
         key: "ring",
         name: "ring".into(),
@@ -318,17 +374,30 @@ fn graviola() -> Library {
         operations: [
             Some(Box::new(move || {
                 let mut signature = [0; 72];
-                black_box(signing.sign_asn1::<Sha256>(&[black_box(&DIGEST)], &mut signature).unwrap());
+                black_box(
+                    signing
+                        .sign_asn1::<Sha256>(&[black_box(&DIGEST)], &mut signature)
+                        .unwrap(),
+                );
             })),
             Some(Box::new(|| {
-                black_box(p256::PrivateKey::new_random().unwrap().public_key_uncompressed());
+                black_box(
+                    p256::PrivateKey::new_random()
+                        .unwrap()
+                        .public_key_uncompressed(),
+                );
             })),
             Some(Box::new(move || {
                 let peer = p256::PublicKey::from_x962_uncompressed(black_box(&peer)).unwrap();
                 black_box(own.diffie_hellman(&peer).unwrap().0);
             })),
             Some(Box::new(|| {
-                black_box(x25519::PrivateKey::new_random().unwrap().public_key().as_bytes());
+                black_box(
+                    x25519::PrivateKey::new_random()
+                        .unwrap()
+                        .public_key()
+                        .as_bytes(),
+                );
             })),
             Some(Box::new(move || {
                 let peer = x25519::PublicKey::from_array(black_box(&peer_x));
@@ -352,7 +421,8 @@ fn rust_crypto() -> Library {
         name: "RustCrypto p256, x25519-dalek".into(),
         operations: [
             Some(Box::new(move || {
-                let signature: p256::ecdsa::Signature = signing.sign_prehash(black_box(&DIGEST)).unwrap();
+                let signature: p256::ecdsa::Signature =
+                    signing.sign_prehash(black_box(&DIGEST)).unwrap();
                 black_box(signature.to_der());
             })),
             Some(Box::new(move || {
@@ -363,7 +433,10 @@ fn rust_crypto() -> Library {
             })),
             Some(Box::new(move || {
                 let peer = p256::PublicKey::from_sec1_bytes(black_box(&peer)).unwrap();
-                black_box(p256::ecdh::diffie_hellman(own.to_nonzero_scalar(), peer.as_affine()));
+                black_box(p256::ecdh::diffie_hellman(
+                    own.to_nonzero_scalar(),
+                    peer.as_affine(),
+                ));
             })),
             Some(Box::new(move || {
                 let key = x25519_dalek::StaticSecret::from(for_x25519.octets::<32>());

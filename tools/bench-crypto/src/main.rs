@@ -35,18 +35,28 @@ fn calls(operation: &mut dyn FnMut()) -> u32 {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1).map_or(ROUNDS, |n| n.parse().expect("number of rounds"));
+    let rounds = std::env::args()
+        .nth(1)
+        .map_or(ROUNDS, |n| n.parse().expect("number of rounds"));
     let plot = std::env::args().nth(2);
     let mut libraries = libraries::all();
     let mut counts = Vec::new();
     for library in &mut libraries {
-        counts.push(library.operations.each_mut().map(|o| o.as_mut().map_or(0, |o| calls(o))));
+        counts.push(
+            library
+                .operations
+                .each_mut()
+                .map(|o| o.as_mut().map_or(0, |o| calls(o))),
+        );
     }
     let mut samples = vec![[const { Vec::new() }; OPERATIONS.len()]; libraries.len()];
     for _ in 0..rounds {
         for operation in 0..OPERATIONS.len() {
-            for ((library, counts), samples) in libraries.iter_mut().zip(&counts).zip(&mut samples) {
-                let Some(f) = &mut library.operations[operation] else { continue };
+            for ((library, counts), samples) in libraries.iter_mut().zip(&counts).zip(&mut samples)
+            {
+                let Some(f) = &mut library.operations[operation] else {
+                    continue;
+                };
                 let n = counts[operation];
                 (0..WARM_UP).for_each(|_| f());
                 let start = Instant::now();
@@ -59,7 +69,12 @@ fn main() {
     }
     let mut rows: Vec<(&Library, [Option<f64>; OPERATIONS.len()])> = Vec::new();
     for (library, samples) in libraries.iter().zip(&mut samples) {
-        rows.push((library, samples.each_mut().map(|s| (!s.is_empty()).then(|| median(s)))));
+        rows.push((
+            library,
+            samples
+                .each_mut()
+                .map(|s| (!s.is_empty()).then(|| median(s))),
+        ));
     }
     print_table(&rows, &samples);
     if let Some(path) = plot {
@@ -81,7 +96,10 @@ fn x25519(times: &[Option<f64>; OPERATIONS.len()]) -> Option<f64> {
     handshake(times, 3, 4)
 }
 
-fn print_table(rows: &[(&Library, [Option<f64>; OPERATIONS.len()])], samples: &[[Vec<f64>; OPERATIONS.len()]]) {
+fn print_table(
+    rows: &[(&Library, [Option<f64>; OPERATIONS.len()])],
+    samples: &[[Vec<f64>; OPERATIONS.len()]],
+) {
     let cell = |t: Option<f64>| t.map_or("-".to_string(), |t| format!("{t:.2}"));
     println!("Medians in microseconds; the quartiles below each line.\n");
     print!("{:34}", "library");
@@ -110,15 +128,25 @@ fn print_table(rows: &[(&Library, [Option<f64>; OPERATIONS.len()])], samples: &[
 }
 
 fn print_ratios(rows: &[(&Library, [Option<f64>; OPERATIONS.len()])]) {
-    let of = |key: &str| rows.iter().find(|(l, _)| l.key == key).map(|(_, times)| times);
+    let of = |key: &str| {
+        rows.iter()
+            .find(|(l, _)| l.key == key)
+            .map(|(_, times)| times)
+    };
     let ours = of("ours").expect("our own row");
-    let floor = of("openssl-floor").and_then(p256).zip(p256(ours)).map(|(theirs, ours)| theirs / ours);
+    let floor = of("openssl-floor")
+        .and_then(p256)
+        .zip(p256(ours))
+        .map(|(theirs, ours)| theirs / ours);
     if let Some(floor) = floor {
         println!("p256_handshake_vs_openssl_ec_point={floor:.2}");
     }
     for (name, time) in [("p256", p256 as fn(&_) -> _), ("x25519", x25519)] {
         for peer in ["openssl", "awslc"] {
-            let ratio = of(peer).and_then(time).zip(time(ours)).map(|(theirs, ours)| theirs / ours);
+            let ratio = of(peer)
+                .and_then(time)
+                .zip(time(ours))
+                .map(|(theirs, ours)| theirs / ours);
             let ratio = ratio.map_or("-".to_string(), |r| format!("{r:.2}"));
             println!("{name}_handshake_vs_{peer}={ratio}");
         }

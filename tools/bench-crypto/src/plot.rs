@@ -5,7 +5,11 @@ use crate::libraries::{Library, OPERATIONS};
 use std::fmt::Write;
 
 /// Parts of a handshake: the columns of a key pair, a secret and the signature.
-const PARTS: [(&str, &str); 3] = [("key pair", "#4878a8"), ("shared secret", "#e49444"), ("signature", "#6a9f58")];
+const PARTS: [(&str, &str); 3] = [
+    ("key pair", "#4878a8"),
+    ("shared secret", "#e49444"),
+    ("signature", "#6a9f58"),
+];
 const HANDSHAKES: [(&str, [usize; 3]); 2] = [("P-256", [1, 2, 0]), ("X25519", [3, 4, 0])];
 
 /// Microseconds that fill the width; what is longer is cut and says its time.
@@ -19,7 +23,10 @@ pub fn bars(rows: &[(&Library, [Option<f64>; OPERATIONS.len()])]) -> String {
     let mut body = String::new();
     let mut y = 30.0;
     for (handshake, columns) in HANDSHAKES {
-        let _ = writeln!(body, "<text x='8' y='{y}' font-weight='bold'>{handshake} key exchange, ECDSA P-256</text>");
+        let _ = writeln!(
+            body,
+            "<text x='8' y='{y}' font-weight='bold'>{handshake} key exchange, ECDSA P-256</text>"
+        );
         y += 8.0;
         for (library, times) in rows {
             let _ = writeln!(body, "<text x='8' y='{}'>{}</text>", y + 14.0, library.name);
@@ -35,14 +42,23 @@ pub fn bars(rows: &[(&Library, [Option<f64>; OPERATIONS.len()])]) -> String {
                 x += width;
                 total += time;
             }
-            let _ = writeln!(body, "<text x='{:.1}' y='{}'>{total:.1} us</text>", x + 6.0, y + 14.0);
+            let _ = writeln!(
+                body,
+                "<text x='{:.1}' y='{}'>{total:.1} us</text>",
+                x + 6.0,
+                y + 14.0
+            );
             y += ROW;
         }
         y += 26.0;
     }
     let mut x = LEFT;
     for (part, colour) in PARTS {
-        let _ = writeln!(body, "<rect x='{x}' y='{}' width='12' height='12' fill='{colour}'/>", y - 10.0);
+        let _ = writeln!(
+            body,
+            "<rect x='{x}' y='{}' width='12' height='12' fill='{colour}'/>",
+            y - 10.0
+        );
         let _ = writeln!(body, "<text x='{}' y='{y}'>{part}</text>", x + 18.0);
         x += 130.0;
     }

@@ -38,7 +38,10 @@ impl HmacSha256 for Hmac {
 /// Memcheck finds the features of the processor that it makes believe; these are the real ones.
 fn has(flags: &[&str]) -> bool {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("flags"))
+        .unwrap_or_default();
     flags.iter().all(|flag| line.split(' ').any(|f| f == *flag))
 }
 
@@ -55,7 +58,10 @@ fn paths() -> Vec<(&'static str, Cpu)> {
 fn peers(cpu: Cpu) -> ([u8; 65], [u8; 32]) {
     let mut peer = [0; 32];
     x25519::make_share(cpu, &[0x42; 32], &mut [0; 32], &mut peer);
-    (ecdh::public_key(cpu, &[0x42; 32]).unwrap().to_sec1(cpu), peer)
+    (
+        ecdh::public_key(cpu, &[0x42; 32]).unwrap().to_sec1(cpu),
+        peer,
+    )
 }
 
 fn p256_key_pair(cpu: Cpu) {
@@ -155,12 +161,24 @@ fn main() {
         std::process::exit(2);
     }
     let operations: [(&str, fn(Cpu)); 7] = [
-        ("P-256 key pair (comb, lookup, inversion mod p)", p256_key_pair),
-        ("P-256 shared secret (window, lookup, inversion mod p)", p256_derive),
+        (
+            "P-256 key pair (comb, lookup, inversion mod p)",
+            p256_key_pair,
+        ),
+        (
+            "P-256 shared secret (window, lookup, inversion mod p)",
+            p256_derive,
+        ),
         ("P-256 public key of a signing key", public_key),
-        ("ECDSA signature (nonce, comb, inversions mod p and n)", sign),
+        (
+            "ECDSA signature (nonce, comb, inversions mod p and n)",
+            sign,
+        ),
         ("ECDSA signature with a prepared nonce", sign_prepared),
-        ("X25519 key pair (Edwards comb, lookup, inversion)", x25519_key_pair),
+        (
+            "X25519 key pair (Edwards comb, lookup, inversion)",
+            x25519_key_pair,
+        ),
         ("X25519 shared secret (ladder, inversion)", x25519_derive),
     ];
     let leaks: [(&str, fn(Cpu)); 2] = [
@@ -169,7 +187,10 @@ fn main() {
     ];
     let (mut passed, mut failed) = (0, 0);
     let mut tell = |name: &str, path: &str, errors: usize, good: bool| {
-        println!("{} {path:9} {name}: {errors} errors", if good { "ok  " } else { "FAIL" });
+        println!(
+            "{} {path:9} {name}: {errors} errors",
+            if good { "ok  " } else { "FAIL" }
+        );
         *(if good { &mut passed } else { &mut failed }) += 1;
     };
     for (path, cpu) in paths() {

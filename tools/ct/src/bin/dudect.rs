@@ -19,7 +19,11 @@ fn cpu() -> Cpu {
 }
 
 /// Times an operation on secrets of N octets.
-fn compare<const N: usize>(runner: &mut CtRunner, rng: &mut BenchRng, operation: impl Fn(&[u8; N])) {
+fn compare<const N: usize>(
+    runner: &mut CtRunner,
+    rng: &mut BenchRng,
+    operation: impl Fn(&[u8; N]),
+) {
     let mut fixed = [0; N];
     fixed[N - 1] = 1;
     let inputs: Vec<_> = (0..SAMPLES)
@@ -42,25 +46,33 @@ fn compare<const N: usize>(runner: &mut CtRunner, rng: &mut BenchRng, operation:
 
 fn p256_key_pair(runner: &mut CtRunner, rng: &mut BenchRng) {
     let cpu = cpu();
-    compare(runner, rng, |random| ecdh::make_share(cpu, random, &mut [0; 32], &mut [0; 65]));
+    compare(runner, rng, |random| {
+        ecdh::make_share(cpu, random, &mut [0; 32], &mut [0; 65])
+    });
 }
 
 fn p256_derive(runner: &mut CtRunner, rng: &mut BenchRng) {
     let cpu = cpu();
     let peer = ecdh::public_key(cpu, &[0x42; 32]).unwrap().to_sec1(cpu);
-    compare(runner, rng, |private| ecdh::derive(cpu, private, &peer, &mut [0; 32]).unwrap());
+    compare(runner, rng, |private| {
+        ecdh::derive(cpu, private, &peer, &mut [0; 32]).unwrap()
+    });
 }
 
 fn x25519_key_pair(runner: &mut CtRunner, rng: &mut BenchRng) {
     let cpu = cpu();
-    compare(runner, rng, |random| x25519::make_share(cpu, random, &mut [0; 32], &mut [0; 32]));
+    compare(runner, rng, |random| {
+        x25519::make_share(cpu, random, &mut [0; 32], &mut [0; 32])
+    });
 }
 
 fn x25519_derive(runner: &mut CtRunner, rng: &mut BenchRng) {
     let cpu = cpu();
     let mut peer = [0; 32];
     x25519::make_share(cpu, &[0x42; 32], &mut [0; 32], &mut peer);
-    compare(runner, rng, |private| x25519::derive(cpu, private, &peer, &mut [0; 32]).unwrap());
+    compare(runner, rng, |private| {
+        x25519::derive(cpu, private, &peer, &mut [0; 32]).unwrap()
+    });
 }
 
 ctbench_main!(p256_key_pair, p256_derive, x25519_key_pair, x25519_derive);
