@@ -155,12 +155,15 @@ fn errors(operation: fn(Cpu), cpu: Cpu) -> usize {
     count_errors() - before
 }
 
+/// A name and what it stands for.
+type Case = (&'static str, fn(Cpu));
+
 fn main() {
     if !running_mode().is_valgrind() {
         eprintln!("run this under valgrind");
         std::process::exit(2);
     }
-    let operations: [(&str, fn(Cpu)); 7] = [
+    let operations: [Case; 7] = [
         (
             "P-256 key pair (comb, lookup, inversion mod p)",
             p256_key_pair,
@@ -181,7 +184,7 @@ fn main() {
         ),
         ("X25519 shared secret (ladder, inversion)", x25519_derive),
     ];
-    let leaks: [(&str, fn(Cpu)); 2] = [
+    let leaks: [Case; 2] = [
         ("planted branch on a secret", leaking_branch),
         ("planted address from a secret", leaking_address),
     ];
