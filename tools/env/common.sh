@@ -37,8 +37,16 @@ CACHE=$(realpath -m "${TLS_HS_CACHE:-$(cache_home)}")
 ROOT=$CACHE/root
 LOGS=$CACHE/log
 DEBIAN=trixie
-DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-DEBIAN_SECURITY_MIRROR=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+
+# host_mirror NAME: where the host's apt has the archive NAME from, if it has it.
+host_mirror() {
+	cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sed '/^[[:space:]]*#/d' |
+		grep -oE "https?://[^[:space:]]+/$1/?([[:space:]]|\$)" | tr -d '[:blank:]' | sed 's,/$,,' |
+		sed -n 1p || :
+}
+
+DEBIAN_MIRROR=${DEBIAN_MIRROR:-$(host_mirror debian)}
+DEBIAN_SECURITY_MIRROR=${DEBIAN_SECURITY_MIRROR:-$(host_mirror debian-security)}
 
 case "$SRC$CACHE" in
 *[[:space:]:]*) die "kbuild cannot work with blanks or colons in a path: $SRC, $CACHE" ;;

@@ -13,13 +13,18 @@ host_tools() {
 		mmdebstrap debian-archive-keyring
 }
 
+# default_mirror NAME: where mmdebstrap has the archive NAME from, unless told otherwise.
+default_mirror() {
+	grep -oE "https?://[a-z.]+/$1\b" "$(command -v mmdebstrap)" | sed -n 1p
+}
+
 # apt sources of a Debian system made here.
 apt_sources() {
 	local suite
 	for suite in "$DEBIAN" "$DEBIAN-updates" "$@"; do
-		echo "deb $DEBIAN_MIRROR $suite main"
+		echo "deb ${DEBIAN_MIRROR:-$(default_mirror debian)} $suite main"
 	done
-	echo "deb $DEBIAN_SECURITY_MIRROR $DEBIAN-security main"
+	echo "deb ${DEBIAN_SECURITY_MIRROR:-$(default_mirror debian-security)} $DEBIAN-security main"
 }
 
 # The host's apt proxy, for the apt of a system made here.
