@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the glue needs of the kernel beyond the kernel crate's own bindings.
- * bindgen_parameters lists what is taken from here, helpers.c gives bodies to
+ * bindgen_parameters lists what is taken from here, helpers/ gives bodies to
  * what exists as a macro or an inline function only.
  */
 #include <linux/bug.h>

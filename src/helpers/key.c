@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/key.h>
+
+#include "helpers.h"
+
+void *tls_hs_key_payload(const struct key *key)
+{
+	return rcu_dereference_raw(key->payload.rcu_data0);
+}
+
+/* The key's semaphore is held for writing, or nobody else has the key. */
+void *tls_hs_key_swap_payload(struct key *key, void *payload)
+{
+	void *old = rcu_dereference_protected(key->payload.rcu_data0, true);
+
+	rcu_assign_pointer(key->payload.rcu_data0, payload);
+	return old;
+}
+
+const char *tls_hs_key_description(const struct key *key)
+{
+	return key->description;
+}
+
+const struct key_type *tls_hs_key_type(const struct key *key)
+{
+	return key->type;
+}

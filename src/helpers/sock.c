@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/tcp.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "helpers.h"
+
+void tls_hs_lock_sock(struct sock *sk)
+{
+	lock_sock(sk);
+}
+
+bool tls_hs_sock_get_live(struct sock *sk)
+{
+	return refcount_inc_not_zero(&sk->sk_refcnt);
+}
+
+void tls_hs_sock_hold(struct sock *sk)
+{
+	sock_hold(sk);
+}
+
+void tls_hs_sock_put(struct sock *sk)
+{
+	sock_put(sk);
+}
+
+/*
+ * Lets the peer send @bytes that stay in the receive queue. Returns the receive
+ * buffer as it was, 0 if it was large enough. The socket is locked.
+ */
+int tls_hs_make_room(struct sock *sk, int bytes)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	int rcvbuf = sk->sk_rcvbuf;
+
+	if (tcp_full_space(sk) >= bytes)
+		return 0;
+	WRITE_ONCE(sk->sk_rcvbuf, tcp_space_from_win(sk, bytes));
+	WRITE_ONCE(tp->window_clamp, max_t(u32, tp->window_clamp, bytes));
+	tp->rcv_ssthresh = max_t(u32, tp->rcv_ssthresh, bytes);
+	return rcvbuf;
+}
+
+void tls_hs_restore_room(struct sock *sk, int rcvbuf)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	WRITE_ONCE(sk->sk_rcvbuf, rcvbuf);
+	WRITE_ONCE(tp->window_clamp, tcp_full_space(sk));
+	tp->rcv_ssthresh = min(tp->rcv_ssthresh, tp->window_clamp);
+}
+
+bool tls_hs_sock_done(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_DONE);
+}
+
+struct net *tls_hs_sock_net(const struct sock *sk)
+{
+	return sock_net(sk);
+}
+
+bool tls_hs_is_syn(const struct sk_buff *skb)
+{
+	return tcp_hdr(skb)->syn;
+}
+
+/*
+ * tcp_check_req() and the syncookie path then neither queue the child nor
+ * complain: it is what MPTCP does with the subflows that it joins by itself.
+ */
+void tls_hs_keep_off_queue(struct request_sock *req)
+{
+	tcp_rsk(req)->is_mptcp = true;
+	tcp_rsk(req)->drop_req = true;
+}
+
+void tls_hs_listendrop(const struct sock *sk)
+{
+	tcp_listendrop(sk);
+}
+
+void tls_hs_acceptq_added(struct sock *sk)
+{
+	sk_acceptq_added(sk);
+}
+
+void tls_hs_acceptq_removed(struct sock *sk)
+{
+	sk_acceptq_removed(sk);
+}
+
+void tls_hs_waitqueue_init(struct socket *sock)
+{
+	init_waitqueue_head(&sock->wq.wait);
+}
+
+/* As sock_graft() does, but for a socket without an inode: no sk_set_socket(). */
+void tls_hs_sock_attach(struct sock *sk, struct socket *sock)
+{
+	rcu_assign_pointer(sk->sk_wq, &sock->wq);
+	WRITE_ONCE(sk->sk_socket, sock);
+}
+
+void tls_hs_sock_detach(struct sock *sk)
+{
+	WRITE_ONCE(sk->sk_socket, NULL);
+	RCU_INIT_POINTER(sk->sk_wq, NULL);
+}
+
+void tls_hs_clear_nospace(struct socket *sock)
+{
+	clear_bit(SOCK_NOSPACE, &sock->flags);
+}
+
+void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+
+	rcu_assign_pointer(icsk->icsk_ulp_data, data);
+	icsk->icsk_ulp_ops = ops;
+}
+
+void tls_hs_set_af_ops(struct sock *sk, const struct inet_connection_sock_af_ops *ops)
+{
+	/* Whoever sees the pointer in SoftIRQ sees what it points to. */
+	smp_store_release(&inet_csk(sk)->icsk_af_ops, ops);
+}
+
+const struct inet_connection_sock_af_ops *tls_hs_af_ops(const struct sock *sk)
+{
+	return READ_ONCE(inet_csk(sk)->icsk_af_ops);
+}
+
+void tls_hs_set_data_ready(struct sock *sk, void (*data_ready)(struct sock *sk))
+{
+	WRITE_ONCE(sk->sk_data_ready, data_ready);
+}
+
+void tls_hs_call_data_ready(struct sock *sk)
+{
+	READ_ONCE(sk->sk_data_ready)(sk);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kmod.h>
+#include <linux/uaccess.h>
+#include <net/tcp.h>
+#include <net/tls.h>
+
+#include "helpers.h"
+
+int tls_hs_request_tls(void)
+{
+	return request_module("tls");
+}
+
+int tls_hs_set_ulp_tls(struct sock *sk)
+{
+	return sk->sk_prot->setsockopt(sk, SOL_TCP, TCP_ULP, KERNEL_SOCKPTR("tls"), sizeof("tls"));
+}
+
+int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len)
+{
+	return READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TLS, optname, KERNEL_SOCKPTR(info), len);
+}
+
+int tls_hs_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len)
+{
+	return copy_from_sockptr_offset(dst, src, offset, len);
+}
+
+/* For sendmsg: the type of the record. */
+void tls_hs_put_record_type(struct msghdr *msg, struct tls_hs_control *control, u8 type)
+{
+	struct cmsghdr *cmsg = (struct cmsghdr *)control->buf;
+
+	cmsg->cmsg_level = SOL_TLS;
+	cmsg->cmsg_type = TLS_SET_RECORD_TYPE;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(type));
+	*(u8 *)CMSG_DATA(cmsg) = type;
+	msg->msg_control = control->buf;
+	msg->msg_controllen = sizeof(control->buf);
+}
+
+/* In sendmsg: the type of record that the caller asks for, 0 if it does not. */
+u8 tls_hs_asked_record_type(const struct msghdr *msg)
+{
+	struct msghdr *m = (struct msghdr *)msg;
+	struct cmsghdr *cmsg;
+
+	for_each_cmsghdr(cmsg, m) {
+		if (!CMSG_OK(m, cmsg))
+			break;
+		if (cmsg->cmsg_level == SOL_TLS && cmsg->cmsg_type == TLS_SET_RECORD_TYPE &&
+		    cmsg->cmsg_len >= CMSG_LEN(sizeof(u8)))
+			return *(u8 *)CMSG_DATA(cmsg);
+	}
+	return 0;
+}
+
+/* For recvmsg: room for the type of the record. */
+void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control)
+{
+	msg->msg_control = control->buf;
+	msg->msg_controllen = sizeof(control->buf);
+	msg->msg_control_is_user = false;
+}
+
+/* After recvmsg: the type of the record, 0 if there was none. */
+u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control)
+{
+	const struct cmsghdr *cmsg = (const struct cmsghdr *)control->buf;
+
+	if (msg->msg_controllen == sizeof(control->buf) || cmsg->cmsg_level != SOL_TLS ||
+	    cmsg->cmsg_type != TLS_GET_RECORD_TYPE)
+		return 0;
+	return *(const u8 *)CMSG_DATA(cmsg);
+}
+
+int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size)
+{
+	int room;
+
+	if (get_user(room, len))
+		return -EFAULT;
+	if (room < 0)
+		return -EINVAL;
+	size = min_t(unsigned int, size, room);
+	if (put_user(size, len) || copy_to_user(value, from, size))
+		return -EFAULT;
+	return 0;
+}
+
+bool tls_hs_key_update_pending(const struct sock *sk)
+{
+	const struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+
+	return rx && READ_ONCE(rx->key_update_pending);
+}
+
+/* Whether something sent now can reach the peer, and will not be cut off by a reset. */
+bool tls_hs_can_send(const struct sock *sk)
+{
+	if (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime)
+		return false;
+	return (1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT);
+}

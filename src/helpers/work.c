@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/workqueue.h>
+
+#include "helpers.h"
+
+void tls_hs_init_work(struct work_struct *work, work_func_t func)
+{
+	INIT_WORK(work, func);
+}
+
+void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func)
+{
+	INIT_DELAYED_WORK(work, func);
+}
+
+struct workqueue_struct *tls_hs_alloc_workqueue(const char *name)
+{
+	return alloc_workqueue("%s", WQ_UNBOUND, 0, name);
+}
+
+bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work)
+{
+	return queue_work(wq, work);
+}
+
+bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			       unsigned long delay)
+{
+	return queue_delayed_work(wq, work, delay);
+}
+
+u32 tls_hs_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
+
+unsigned long tls_hs_ms_to_jiffies(unsigned int ms)
+{
+	return msecs_to_jiffies(ms);
+}
