@@ -3,13 +3,13 @@
 # What a person types. Everything is built and run with the tools of a Debian build
 # root that the scripts of tools/env make and keep in a cache; see `make help`.
 
-export KREL KDIR TLS_HS_CACHE T V KEEP QEMU_ACCEL INSTALL_MOD_PATH DESTDIR PREFIX
+export KREL KDIR TLS_HS_CACHE T FUZZ_S V KEEP QEMU_ACCEL INSTALL_MOD_PATH DESTDIR PREFIX
 
 ENV := tools/env
 # For the fragments below: run something in the build root.
 IN_ROOT := $(ENV)/in-root
 
-.PHONY: all help env modules tools install demo test test-host test-vm test-harness check vm clean clean-cache
+.PHONY: all help env modules tools install demo test test-host test-fuzz test-vm test-harness check vm clean clean-cache
 
 all: modules tools
 
@@ -19,6 +19,7 @@ help:
 	@echo '  make demo          boot a VM with the module, fetch a page from it (KEEP=1: let it run)'
 	@echo '  make test          all tests, ends with "N passed, M failed"'
 	@echo '  make test-host     formatting, lints, the crates'\'' own tests'
+	@echo '  make test-fuzz     each fuzz target for FUZZ_S=5 seconds'
 	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
 	@echo '  make test-interop  other TLS implementations as clients, in user space'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
@@ -57,10 +58,13 @@ vm:
 	@$(ENV)/vm-shell
 
 test:
-	@$(ENV)/test host vm
+	@$(ENV)/test host fuzz vm
 
 test-host:
 	@$(ENV)/test host
+
+test-fuzz:
+	@$(ENV)/test fuzz
 
 test-vm:
 	@$(ENV)/test vm

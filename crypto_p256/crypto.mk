@@ -41,4 +41,5 @@ check-comb: env
 
 # Both paths against each other and AWS-LC, each target for S seconds.
 fuzz-crypto: env
-	@$(IN_ROOT) env FUZZ_DIR=$(CURDIR)/crypto_p256/fuzz tests/fuzz/run $(or $(S),60) p256 x25519 ecdsa
+	@$(IN_ROOT) env FUZZ_DIR=$(CURDIR)/crypto_p256/fuzz tests/fuzz/run \
+		$(if $(INPUT),--input "$(abspath $(INPUT))",$(or $(S),60)) $(or $(F),p256 x25519 ecdsa)
