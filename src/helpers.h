@@ -48,6 +48,13 @@ struct tcp_ulp_ops;
 struct module *tls_hs_this_module(void);
 u32 tls_hs_timeout_ms(void);
 u32 tls_hs_max_pending(void);
+int tls_hs_emit_line(char *page, int at, const char *name, s64 value);
+#ifndef __BINDGEN__
+/* In Rust: src/kern/disarm.rs. */
+int tls_hs_set_disarmed(bool on);
+bool tls_hs_is_disarmed(void);
+int tls_hs_show_in_use(char *page);
+#endif
 
 void tls_hs_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key);
 void tls_hs_spin_lock_bh(spinlock_t *lock);
@@ -128,8 +135,14 @@ void tls_hs_gcm_seal(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
 bool tls_hs_gcm_open(const struct tls_hs_gcm *gcm, u8 *data, size_t len,
 		     const u8 *aad, size_t aad_len, const u8 *nonce, const u8 *tag);
 
+struct tls_hs_net_visitor {
+	void (*visit)(struct tls_hs_net_visitor *visitor, const struct net *net);
+};
+
 u64 __percpu *tls_hs_alloc_counters(unsigned int count);
 void tls_hs_count(u64 __percpu *counters, unsigned int index);
+void tls_hs_uncount(u64 __percpu *counters, unsigned int index);
+void tls_hs_for_each_net(struct tls_hs_net_visitor *visitor);
 u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index);
 void *tls_hs_net_generic(const struct net *net, unsigned int id);
 struct net *tls_hs_seq_net(struct seq_file *m);

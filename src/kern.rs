@@ -47,6 +47,7 @@ mod bindings {
 
 pub(crate) mod child;
 pub(crate) mod crypto;
+mod disarm;
 pub(crate) mod errno;
 pub(crate) mod key;
 pub(crate) mod ktls;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/percpu.h>
+#include <linux/rtnetlink.h>
 #include <linux/seq_file_net.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -16,6 +17,11 @@ void tls_hs_count(u64 __percpu *counters, unsigned int index)
 	this_cpu_inc(counters[index]);
 }
 
+void tls_hs_uncount(u64 __percpu *counters, unsigned int index)
+{
+	this_cpu_dec(counters[index]);
+}
+
 u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index)
 {
 	u64 sum = 0;
@@ -24,6 +30,17 @@ u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index)
 	for_each_possible_cpu(cpu)
 		sum += READ_ONCE(per_cpu_ptr(counters, cpu)[index]);
 	return sum;
+}
+
+/* Process context. */
+void tls_hs_for_each_net(struct tls_hs_net_visitor *visitor)
+{
+	struct net *net;
+
+	down_read(&net_rwsem);
+	for_each_net(net)
+		visitor->visit(visitor, net);
+	up_read(&net_rwsem);
 }
 
 void *tls_hs_net_generic(const struct net *net, unsigned int id)

@@ -27,7 +27,7 @@ use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct
 use super::listen::Listener;
 use super::percpu::BhDisabled;
 use super::queue::{inet_csk, Ticket};
-use super::stat::Stats;
+use super::stat::{Gauge, Stats};
 use super::stream::Stream;
 use super::{handshake_timeout_ms, this_module, work, CStatic};
 use crate::driver::{Handshake, Progress};
@@ -152,6 +152,7 @@ impl Orphan {
             detach(sk);
             bindings::release_sock(sk);
             Stats::of(sk).count(Counter::Closed);
+            Stats::of(sk).leave(Gauge::Pending);
             if let Some(close) = (*(*sk).__sk_common.skc_prot).close {
                 close(sk, 0);
             }
@@ -237,6 +238,7 @@ impl Prepared {
                 listener.reap_in(handshake_timeout_ms());
             }
             Stats::of(sk).count(Counter::Admitted);
+            Stats::of(sk).enter(Gauge::Pending);
         }
     }
 }
@@ -530,6 +532,7 @@ unsafe extern "C" fn release(sk: *mut sock) {
     unsafe {
         if let Some(child) = child_of(sk) {
             (*inet_csk(sk)).icsk_ulp_data = ptr::null_mut();
+            Stats::of(sk).leave(Gauge::Pending);
             free(child.as_ptr());
         }
     }
@@ -553,6 +556,7 @@ impl Accepted {
         unsafe {
             let child = child_of(sk)?;
             detach(sk);
+            Stats::of(sk).leave(Gauge::Pending);
             Some(Self(child))
         }
     }

@@ -14,7 +14,16 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use kernel::ffi::{c_char, c_int};
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{rcu, Arc, ArcBorrow};
+
+/// Payloads that there are.
+static COUNT: Atomic<i64> = Atomic::new(0);
+
+/// Keys of our types that hold something.
+pub(super) fn count() -> i64 {
+    COUNT.load(Relaxed)
+}
 
 /// What a key of one type holds.
 pub(crate) trait Payload: Sized + Send + Sync + 'static {
@@ -94,6 +103,7 @@ unsafe extern "C" fn preparse<T: Payload>(prep: *mut key_preparsed_payload) -> c
         Ok(payload) => {
             // SAFETY: The union's view as an array of pointers is the one used throughout.
             unsafe { prep.payload.data[0] = payload.into_raw().cast_mut().cast() };
+            COUNT.add(1, Relaxed);
             prep.quotalen = prep.datalen;
             0
         }
@@ -116,6 +126,7 @@ unsafe fn drop_payload<T: Payload>(payload: *mut c_void) {
     if !payload.is_null() {
         // SAFETY: By the requirement.
         drop(unsafe { Arc::from_raw(payload.cast_const().cast::<T>()) });
+        COUNT.add(-1, Relaxed);
     }
 }
 

@@ -20,7 +20,7 @@ use super::bindings::{
 };
 use super::errno::{EKEYEXPIRED, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
-use super::stat::Stats;
+use super::stat::{Gauge, Stats};
 use super::uapi::UserBuffer;
 use super::{this_module, to_result};
 use crate::session::{Next, Session};
@@ -104,6 +104,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
     unsafe {
         let accepted = KBox::into_raw(Pin::into_inner_unchecked(accepted));
         (&raw mut (*socket).ops).write_volatile(accepted.cast());
+        Stats::of((*socket).sk).enter(Gauge::Connections);
     }
     Ok(())
 }
@@ -443,6 +444,7 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         let this = SessionSocket::of(socket);
         let accepted = (&raw const *this.accepted).cast_mut();
         let stock = this.stock().release;
+        this.stats().leave(Gauge::Connections);
         if bindings::tls_hs_can_send(this.sk()) {
             this.session().close(&this);
         }

@@ -19,6 +19,73 @@ static OPS: CStatic<pernet_operations> = unsafe { CStatic::zeroed() };
 static ID: CStatic<c_uint> = CStatic(core::cell::UnsafeCell::new(0));
 
 const FILE: &CStr = c"tls_hs_stat";
+const GAUGES_FILE: &CStr = c"tls_hs_sockets";
+
+/// What there is at the moment, and keeps the module from being unloaded.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(super) enum Gauge {
+    /// Sockets with the ULP that are not connected.
+    Listeners,
+    /// Connections that `accept()` has not returned.
+    Pending,
+    /// Accepted connections whose handshake the kernel has done.
+    Connections,
+}
+
+impl Gauge {
+    /// How many there are.
+    pub(super) const TOTAL: usize = 3;
+    /// In the order of the values.
+    pub(super) const NAMES: [&'static CStr; Self::TOTAL] =
+        [c"listeners", c"pending", c"connections"];
+
+    /// Place of the gauge behind the counters.
+    const fn index(self) -> usize {
+        Count::TOTAL + self as usize
+    }
+}
+
+/// The gauges, of all network namespaces together. Process context.
+pub(super) fn totals() -> [i64; Gauge::TOTAL] {
+    let mut sum = Sum {
+        visitor: bindings::tls_hs_net_visitor { visit: Some(add) },
+        totals: [0; Gauge::TOTAL],
+    };
+    // SAFETY: The namespaces on the list are ones between our `init` and `exit`; add() gets what it
+    // expects.
+    unsafe { bindings::tls_hs_for_each_net((&raw mut sum).cast()) };
+    sum.totals
+}
+
+#[repr(C)]
+struct Sum {
+    visitor: bindings::tls_hs_net_visitor,
+    totals: [i64; Gauge::TOTAL],
+}
+
+/// # Safety
+///
+/// `visitor` is that of a [`Sum`]; `net` is on the list of namespaces.
+unsafe extern "C" fn add(visitor: *mut bindings::tls_hs_net_visitor, net: *const net) {
+    // SAFETY: By the requirement.
+    unsafe {
+        let sum = &mut *visitor.cast::<Sum>();
+        let counters = (*namespace(net)).counters;
+        for (at, total) in sum.totals.iter_mut().enumerate() {
+            *total = total.wrapping_add(gauge(counters, at));
+        }
+    }
+}
+
+/// # Safety
+///
+/// `counters` are a namespace's.
+unsafe fn gauge(counters: *const u64, at: usize) -> i64 {
+    // SAFETY: By the requirement. A gauge goes up on one CPU and down on another: only the sum, modulo
+    // 2^64, has a meaning.
+    unsafe { bindings::tls_hs_sum(counters, Count::TOTAL.wrapping_add(at) as c_uint) as i64 }
+}
 
 /// What we keep in a network namespace.
 #[repr(C)]
@@ -66,19 +133,21 @@ impl Drop for Registration {
 unsafe extern "C" fn init(net: *mut net) -> c_int {
     // SAFETY: The namespace is being set up; what we store there is ours.
     unsafe {
-        let counters = bindings::tls_hs_alloc_counters(Count::TOTAL as c_uint);
+        let counters = bindings::tls_hs_alloc_counters((Count::TOTAL + Gauge::TOTAL) as c_uint);
         if counters.is_null() {
             return ENOMEM.to_errno();
         }
         (*namespace(net)).counters = counters;
-        let file = bindings::proc_create_net_single(
-            FILE.as_char_ptr().cast(),
-            0o444,
-            bindings::tls_hs_proc_net(net),
-            Some(show),
-            core::ptr::null_mut(),
-        );
-        if file.is_null() {
+        let proc_net = bindings::tls_hs_proc_net(net);
+        let create = |name: &CStr, show| {
+            let name = name.as_char_ptr().cast();
+            bindings::proc_create_net_single(name, 0o444, proc_net, show, core::ptr::null_mut())
+        };
+        let made = !create(FILE, Some(show)).is_null();
+        if !made || create(GAUGES_FILE, Some(show_gauges)).is_null() {
+            if made {
+                bindings::remove_proc_entry(FILE.as_char_ptr().cast(), proc_net);
+            }
             bindings::free_percpu(counters.cast::<c_void>());
             return ENOMEM.to_errno();
         }
@@ -92,7 +161,10 @@ unsafe extern "C" fn init(net: *mut net) -> c_int {
 unsafe extern "C" fn exit(net: *mut net) {
     // SAFETY: The namespace's sockets are gone; init() made both.
     unsafe {
-        bindings::remove_proc_entry(FILE.as_char_ptr().cast(), bindings::tls_hs_proc_net(net));
+        for file in [FILE, GAUGES_FILE] {
+            let proc_net = bindings::tls_hs_proc_net(net);
+            bindings::remove_proc_entry(file.as_char_ptr().cast(), proc_net);
+        }
         bindings::free_percpu((*namespace(net)).counters.cast());
     }
 }
@@ -110,6 +182,24 @@ unsafe extern "C" fn show(m: *mut seq_file, _: *mut c_void) -> c_int {
         for count in 0..Count::TOTAL {
             let value = bindings::tls_hs_sum(counters, count as c_uint);
             seq_print!(file, "{:<32}\t{}\n", Count::name(count), value);
+        }
+    }
+    0
+}
+
+/// Prints a line per gauge: name and value.
+///
+/// # Safety
+///
+/// seq_file calls this, for our file.
+unsafe extern "C" fn show_gauges(m: *mut seq_file, _: *mut c_void) -> c_int {
+    // SAFETY: seq_file passes a valid file of a namespace that is kept alive by its opener.
+    unsafe {
+        let counters = (*namespace(bindings::tls_hs_seq_net(m))).counters;
+        let file = SeqFile::from_raw(m.cast());
+        for (at, name) in Gauge::NAMES.iter().enumerate() {
+            let name = name.to_str().unwrap_or_default();
+            seq_print!(file, "{:<32}\t{}\n", name, gauge(counters, at));
         }
     }
     0
@@ -138,5 +228,17 @@ impl<'a> Stats<'a> {
     pub(crate) fn count(&self, what: impl Into<Count>) {
         // SAFETY: By the type's construction; `Count` is below its total.
         unsafe { bindings::tls_hs_count(self.counters, what.into().index() as c_uint) }
+    }
+
+    /// There is one more. Any context.
+    pub(super) fn enter(&self, gauge: Gauge) {
+        // SAFETY: By the type's construction; the gauges are behind the counters.
+        unsafe { bindings::tls_hs_count(self.counters, gauge.index() as c_uint) }
+    }
+
+    /// There is one less. Any context.
+    pub(super) fn leave(&self, gauge: Gauge) {
+        // SAFETY: As above.
+        unsafe { bindings::tls_hs_uncount(self.counters, gauge.index() as c_uint) }
     }
 }

@@ -18,7 +18,7 @@ use super::errno::{ECONNABORTED, EISCONN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP};
 use super::ktls::Connected;
 use super::queue::inet_csk;
 use super::uapi::OptionValue;
-use super::{listen, session, stat, this_module, to_result, work, CStatic};
+use super::{disarm, listen, session, stat, this_module, to_result, work, CStatic};
 use crate::session::Session;
 use core::ptr;
 use kernel::ffi::{c_int, c_uint};
@@ -110,15 +110,8 @@ impl Registration {
             (*front).update = (*stock()).update;
             (*front).get_info = (*stock()).get_info;
             (*front).get_info_size = (*stock()).get_info_size;
-            // The front joins the list behind stock under another name, which one store of a byte
-            // then turns into "tls", and stock leaves: the name is found at all times.
-            set_name(front, c"tls_hs");
-            to_result(bindings::tcp_register_ulp(front))?;
-            for at in 3..c"tls_hs".count_bytes() {
-                set_name_byte(front, at, 0);
-            }
-            bindings::tcp_unregister_ulp(stock());
         }
+        disarm::start()?;
         Ok(this)
     }
 }
@@ -126,16 +119,9 @@ impl Registration {
 impl Drop for Registration {
     /// Gives the name back to stock. Process context, at unload time: no socket of ours is left.
     fn drop(&mut self) {
+        disarm::stop();
         // SAFETY: What is undone here was done in new(), as far as it came.
         unsafe {
-            if !stock().is_null() {
-                if (*FRONT.get()).owner == this_module() && !(*FRONT.get()).list.next.is_null() {
-                    set_name_byte(stock(), 2, b'S');
-                    bindings::tcp_register_ulp(stock());
-                    set_name_byte(stock(), 2, b's');
-                    bindings::tcp_unregister_ulp(FRONT.get());
-                }
-            }
             work::exit();
             // Lockless readers of icsk_ulp_ops (tcp_diag), and the last instructions of our own
             // callbacks, may be preempted.
@@ -146,6 +132,43 @@ impl Drop for Registration {
             }
         }
     }
+}
+
+/// Takes the name "tls" from stock. Process context, under the lock of [`disarm`]; stock has it.
+pub(super) fn arm() -> Result {
+    // SAFETY: Both are set up since new(), and stay.
+    unsafe {
+        let front = FRONT.get();
+        // The front joins the list behind stock under another name, which one store of a byte
+        // then turns into "tls", and stock leaves: the name is found at all times.
+        set_name(front, c"tls_hs");
+        to_result(bindings::tcp_register_ulp(front))?;
+        for at in 3..c"tls_hs".count_bytes() {
+            set_name_byte(front, at, 0);
+        }
+        bindings::tcp_unregister_ulp(stock());
+    }
+    Ok(())
+}
+
+/// Gives the name "tls" back to stock, which is found at all times. Sockets that have the front
+/// keep it. Process context, under the lock of [`disarm`]; the front has the name.
+pub(super) fn disarm() -> Result {
+    // SAFETY: As in arm().
+    unsafe {
+        set_name_byte(stock(), 2, b'S');
+        let result = to_result(bindings::tcp_register_ulp(stock()));
+        set_name_byte(stock(), 2, b's');
+        result?;
+    }
+    withdraw();
+    Ok(())
+}
+
+/// Takes the front off the list of ULPs. As [`disarm`].
+pub(super) fn withdraw() {
+    // SAFETY: The front is registered.
+    unsafe { bindings::tcp_unregister_ulp(FRONT.get()) }
 }
 
 /// # Safety
@@ -220,9 +243,12 @@ unsafe extern "C" fn init(sk: *mut sock) -> c_int {
             let Some(init) = (*stock()).init else {
                 return ENOTCONN.to_errno();
             };
+            let Ok(job) = HandOver::new(sk) else {
+                return ENOMEM.to_errno();
+            };
             let err = init(sk);
             if err == 0 {
-                hand_over(sk);
+                job.queue();
             }
             return err;
         }
@@ -243,6 +269,7 @@ unsafe extern "C" fn init(sk: *mut sock) -> c_int {
         bindings::__module_get(this_module());
         let ops = OPS[usize::from(is_ipv6(sk))].get().cast_const();
         (&raw mut (*socket).ops).write_volatile(ops);
+        stat::Stats::of(sk).enter(stat::Gauge::Listeners);
         0
     }
 }
@@ -264,36 +291,34 @@ struct HandOver {
     sk: *mut sock,
 }
 
-/// An established socket becomes stock's own: TCP will store the front in it when `init` returns,
-/// which would pin this module for as long as the connection lasts. Without memory it just does.
-///
-/// # Safety
-///
-/// The socket is valid and locked.
-unsafe fn hand_over(sk: *mut sock) {
-    let Ok(job) = KBox::new(
-        HandOver {
-            work: Default::default(),
-            sk,
-        },
-        GFP_KERNEL,
-    ) else {
-        return;
-    };
-    let job = KBox::into_raw(job);
-    // SAFETY: The job is ours until it is queued; the reference to the socket goes with it.
-    unsafe {
-        bindings::tls_hs_sock_hold(sk);
-        bindings::tls_hs_init_work(&raw mut (*job).work, Some(hand_over_work));
-        work::queue(&raw mut (*job).work);
+impl HandOver {
+    fn new(sk: *mut sock) -> Result<KBox<Self>> {
+        let work = Default::default();
+        Ok(KBox::new(Self { work, sk }, GFP_KERNEL)?)
+    }
+
+    /// An established socket becomes stock's own: TCP will store the front in it when `init`
+    /// returns, which would pin this module for as long as the connection lasts.
+    ///
+    /// # Safety
+    ///
+    /// The socket is valid and locked.
+    unsafe fn queue(self: KBox<Self>) {
+        let job = KBox::into_raw(self);
+        // SAFETY: The job is ours until it is queued; the reference to the socket goes with it.
+        unsafe {
+            bindings::tls_hs_sock_hold((*job).sk);
+            bindings::tls_hs_init_work(&raw mut (*job).work, Some(hand_over_work));
+            work::queue(&raw mut (*job).work);
+        }
     }
 }
 
 /// # Safety
 ///
-/// The workqueue calls this, with what [`hand_over`] queued.
+/// The workqueue calls this, with what [`HandOver::queue`] queued.
 unsafe extern "C" fn hand_over_work(work: *mut work_struct) {
-    // SAFETY: hand_over() queued a field of a boxed job, with a reference to the socket.
+    // SAFETY: HandOver::queue() queued a field of a boxed job, with a reference to the socket.
     unsafe {
         let job = KBox::from_raw(kernel::container_of!(work, HandOver, work));
         let sk = job.sk;
@@ -401,6 +426,7 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
             return 0;
         }
         listen::uninstall(sk);
+        stat::Stats::of(sk).leave(stat::Gauge::Listeners);
         match (*stock_ops(sk)).release {
             Some(stock) => stock(socket),
             None => 0,
