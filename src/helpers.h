@@ -142,7 +142,7 @@ struct tls_hs_net_visitor {
 u64 __percpu *tls_hs_alloc_counters(unsigned int count);
 void tls_hs_count(u64 __percpu *counters, unsigned int index);
 void tls_hs_uncount(u64 __percpu *counters, unsigned int index);
-void tls_hs_for_each_net(struct tls_hs_net_visitor *visitor);
+void tls_hs_visit_nets(struct tls_hs_net_visitor *visitor);
 u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index);
 void *tls_hs_net_generic(const struct net *net, unsigned int id);
 struct net *tls_hs_seq_net(struct seq_file *m);

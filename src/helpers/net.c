@@ -33,7 +33,7 @@ u64 tls_hs_sum(const u64 __percpu *counters, unsigned int index)
 }
 
 /* Process context. */
-void tls_hs_for_each_net(struct tls_hs_net_visitor *visitor)
+void tls_hs_visit_nets(struct tls_hs_net_visitor *visitor)
 {
 	struct net *net;
 

@@ -54,7 +54,7 @@ pub(super) fn totals() -> [i64; Gauge::TOTAL] {
     };
     // SAFETY: The namespaces on the list are ones between our `init` and `exit`; add() gets what it
     // expects.
-    unsafe { bindings::tls_hs_for_each_net((&raw mut sum).cast()) };
+    unsafe { bindings::tls_hs_visit_nets((&raw mut sum).cast()) };
     sum.totals
 }
 
