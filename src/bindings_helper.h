@@ -14,6 +14,7 @@
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/sockptr.h>
+#include <linux/sysctl.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
 #include <crypto/chacha.h>

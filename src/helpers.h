@@ -46,8 +46,6 @@ struct sha384_ctx;
 struct tcp_ulp_ops;
 
 struct module *tls_hs_this_module(void);
-u32 tls_hs_timeout_ms(void);
-u32 tls_hs_max_pending(void);
 int tls_hs_emit_line(char *page, int at, const char *name, s64 value);
 #ifndef __BINDGEN__
 /* In Rust: src/kern/disarm.rs. */

@@ -53,12 +53,14 @@ pub(crate) mod key;
 pub(crate) mod ktls;
 pub(crate) mod listen;
 mod lock;
+pub(crate) mod net;
 pub(crate) mod percpu;
 mod queue;
 pub(crate) mod rcu;
 pub(crate) mod session;
 pub(crate) mod stat;
 pub(crate) mod stream;
+pub(crate) mod sysctl;
 pub(crate) mod uapi;
 pub(crate) mod ulp;
 mod work;
@@ -98,18 +100,6 @@ impl<T> CStatic<T> {
 fn this_module() -> *mut bindings::module {
     // SAFETY: No requirement.
     unsafe { bindings::tls_hs_this_module() }
-}
-
-/// Milliseconds that a handshake may take: a module parameter.
-fn handshake_timeout_ms() -> u32 {
-    // SAFETY: No requirement.
-    unsafe { bindings::tls_hs_timeout_ms() }
-}
-
-/// Handshakes that one listening socket may have going on: a module parameter.
-fn max_pending() -> u32 {
-    // SAFETY: No requirement.
-    unsafe { bindings::tls_hs_max_pending() }
 }
 
 /// A negative errno as `Result`.

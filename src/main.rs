@@ -13,7 +13,7 @@
 //!              │
 //!             ktls     the traffic keys go to kTLS at accept()
 //!
-//!             stat     counters          kern    all unsafe code
+//!         stat  sysctl  counters, limits   kern    all unsafe code
 //! ```
 
 #![deny(unsafe_code)]
@@ -28,6 +28,7 @@ mod ktls;
 mod listener;
 mod session;
 mod stat;
+mod sysctl;
 
 module! {
     type: TlsHs,
@@ -42,13 +43,13 @@ struct TlsHs {
     _ulp: kern::ulp::Registration,
     _keys: keyring::Registration,
     _driver: driver::Registration,
-    _counters: kern::stat::Registration,
+    _namespaces: kern::net::Registration,
 }
 
 impl kernel::Module for TlsHs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         crypto::self_test()?;
-        let counters = kern::stat::Registration::new()?;
+        let namespaces = kern::net::Registration::new()?;
         let driver = driver::Registration::new()?;
         let keys = keyring::Registration::new()?;
         let ulp = kern::ulp::Registration::new()?;
@@ -56,7 +57,7 @@ impl kernel::Module for TlsHs {
             _ulp: ulp,
             _keys: keys,
             _driver: driver,
-            _counters: counters,
+            _namespaces: namespaces,
         })
     }
 }

@@ -29,9 +29,11 @@ use super::percpu::BhDisabled;
 use super::queue::{inet_csk, Ticket};
 use super::stat::{Gauge, Stats};
 use super::stream::Stream;
-use super::{handshake_timeout_ms, this_module, work, CStatic};
+use super::sysctl::Sysctls;
+use super::{this_module, work, CStatic};
 use crate::driver::{Handshake, Progress};
 use crate::stat::Counter;
+use crate::sysctl::Sysctl;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use kernel::prelude::*;
@@ -179,6 +181,8 @@ impl Prepared {
             bindings::tls_hs_cache_alloc_atomic(CACHE.load(Relaxed)).cast::<Child>()
         })?;
         let config = listener.config()?;
+        // SAFETY: The listener has a reference to its socket.
+        let timeout = unsafe { Sysctls::of(listener.socket()) }.get(Sysctl::HandshakeTimeoutMs);
         // SAFETY: Fresh memory of the right size and alignment; every field is written.
         unsafe {
             let child = child.as_ptr();
@@ -194,7 +198,7 @@ impl Prepared {
             bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
             (&raw mut (*child).state).write(State::Handshaking);
             (&raw mut (*child).running).write(false);
-            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(handshake_timeout_ms()));
+            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(timeout));
             (&raw mut (*child).ticket).write(Some(ticket));
             (&raw mut (*child).listener).write(listener);
             (&raw mut (*child).handshake).write(Handshake::new(config));
@@ -235,7 +239,7 @@ impl Prepared {
             // Whoever closes the listener waits for us before it empties the list.
             let listener = &(*child).listener;
             if listener.pending().lock().push(child) {
-                listener.reap_in(handshake_timeout_ms());
+                listener.reap_in(Sysctls::of(sk).get(Sysctl::HandshakeTimeoutMs));
             }
             Stats::of(sk).count(Counter::Admitted);
             Stats::of(sk).enter(Gauge::Pending);

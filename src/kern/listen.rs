@@ -21,9 +21,11 @@ use super::lock::BhLock;
 use super::queue::{self, inet_csk};
 use super::rcu::RcuArc;
 use super::stat::Stats;
-use super::{max_pending, this_module, work};
+use super::sysctl::Sysctls;
+use super::{this_module, work};
 use crate::listener::Config;
 use crate::stat::Counter;
+use crate::sysctl::Sysctl;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{Arc, ArcBorrow};
@@ -277,7 +279,7 @@ unsafe extern "C" fn syn_recv_sock(
             bindings::dst_release(dst);
             return core::ptr::null_mut();
         }
-        if listener.pending().lock().count() >= max_pending() {
+        if listener.pending().lock().count() >= Sysctls::of(sk).get(Sysctl::MaxPending) {
             return refuse(sk, dst, Counter::PendingFull);
         }
         let Some(prepared) = Prepared::new(listener.into(), req) else {

@@ -2,8 +2,8 @@
 
 //! Counters of a network namespace, and /proc/net/tls_hs_stat.
 
-use super::bindings::{self, net, pernet_operations, seq_file, sock};
-use super::{to_result, CStatic};
+use super::bindings::{self, net, seq_file, sock};
+use super::net::Namespace;
 use crate::stat::Count;
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -11,12 +11,6 @@ use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-
-// SAFETY: All zeros is a valid pernet_operations.
-static OPS: CStatic<pernet_operations> = unsafe { CStatic::zeroed() };
-
-/// Where a namespace keeps our [`Namespace`]; written by register_pernet_subsys().
-static ID: CStatic<c_uint> = CStatic(core::cell::UnsafeCell::new(0));
 
 const FILE: &CStr = c"tls_hs_stat";
 const GAUGES_FILE: &CStr = c"tls_hs_sockets";
@@ -71,7 +65,7 @@ unsafe extern "C" fn add(visitor: *mut bindings::tls_hs_net_visitor, net: *const
     // SAFETY: By the requirement.
     unsafe {
         let sum = &mut *visitor.cast::<Sum>();
-        let counters = (*namespace(net)).counters;
+        let counters = (*Namespace::of(net)).counters.0;
         for (at, total) in sum.totals.iter_mut().enumerate() {
             *total = total.wrapping_add(gauge(counters, at));
         }
@@ -87,85 +81,55 @@ unsafe fn gauge(counters: *const u64, at: usize) -> i64 {
     unsafe { bindings::tls_hs_sum(counters, Count::TOTAL.wrapping_add(at) as c_uint) as i64 }
 }
 
-/// What we keep in a network namespace.
-#[repr(C)]
-struct Namespace {
-    counters: *mut u64,
-}
+/// The counters and gauges of a network namespace, per CPU, and their files.
+#[repr(transparent)]
+pub(super) struct Counters(*mut u64);
 
-/// # Safety
-///
-/// `net` is valid, between our `init` and `exit` for it.
-unsafe fn namespace(net: *const net) -> *mut Namespace {
-    // SAFETY: By the requirement; the identity does not change after registration.
-    unsafe { bindings::tls_hs_net_generic(net, *ID.get()).cast() }
-}
-
-/// The counters are there for every network namespace while this lives.
-pub(crate) struct Registration(());
-
-impl Registration {
-    /// Process context, at load time.
-    pub(crate) fn new() -> Result<Self> {
-        // SAFETY: Nobody uses the structures before they are registered.
+impl Counters {
+    /// Process context.
+    ///
+    /// # Safety
+    ///
+    /// `this` is writable; `net` is being set up.
+    pub(super) unsafe fn init(this: *mut Self, net: *mut net) -> Result {
+        // SAFETY: By the requirement.
         unsafe {
-            let ops = OPS.get();
-            (*ops).init = Some(init);
-            (*ops).exit = Some(exit);
-            (*ops).id = ID.get();
-            (*ops).size = size_of::<Namespace>();
-            to_result(bindings::register_pernet_subsys(ops))?;
-        }
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        // SAFETY: Registered by new(); no socket is left that counts.
-        unsafe { bindings::unregister_pernet_subsys(OPS.get()) }
-    }
-}
-
-/// # Safety
-///
-/// The network namespace code calls this.
-unsafe extern "C" fn init(net: *mut net) -> c_int {
-    // SAFETY: The namespace is being set up; what we store there is ours.
-    unsafe {
-        let counters = bindings::tls_hs_alloc_counters((Count::TOTAL + Gauge::TOTAL) as c_uint);
-        if counters.is_null() {
-            return ENOMEM.to_errno();
-        }
-        (*namespace(net)).counters = counters;
-        let proc_net = bindings::tls_hs_proc_net(net);
-        let create = |name: &CStr, show| {
-            let name = name.as_char_ptr().cast();
-            bindings::proc_create_net_single(name, 0o444, proc_net, show, core::ptr::null_mut())
-        };
-        let made = !create(FILE, Some(show)).is_null();
-        if !made || create(GAUGES_FILE, Some(show_gauges)).is_null() {
-            if made {
-                bindings::remove_proc_entry(FILE.as_char_ptr().cast(), proc_net);
+            let counters = bindings::tls_hs_alloc_counters((Count::TOTAL + Gauge::TOTAL) as c_uint);
+            if counters.is_null() {
+                return Err(ENOMEM);
             }
-            bindings::free_percpu(counters.cast::<c_void>());
-            return ENOMEM.to_errno();
-        }
-    }
-    0
-}
-
-/// # Safety
-///
-/// The network namespace code calls this.
-unsafe extern "C" fn exit(net: *mut net) {
-    // SAFETY: The namespace's sockets are gone; init() made both.
-    unsafe {
-        for file in [FILE, GAUGES_FILE] {
+            this.write(Self(counters));
             let proc_net = bindings::tls_hs_proc_net(net);
-            bindings::remove_proc_entry(file.as_char_ptr().cast(), proc_net);
+            let create = |name: &CStr, show| {
+                let name = name.as_char_ptr().cast();
+                bindings::proc_create_net_single(name, 0o444, proc_net, show, core::ptr::null_mut())
+            };
+            let made = !create(FILE, Some(show)).is_null();
+            if !made || create(GAUGES_FILE, Some(show_gauges)).is_null() {
+                if made {
+                    bindings::remove_proc_entry(FILE.as_char_ptr().cast(), proc_net);
+                }
+                bindings::free_percpu(counters.cast::<c_void>());
+                return Err(ENOMEM);
+            }
         }
-        bindings::free_percpu((*namespace(net)).counters.cast());
+        Ok(())
+    }
+
+    /// Process context.
+    ///
+    /// # Safety
+    ///
+    /// [`Counters::init`] succeeded, and nobody counts any more.
+    pub(super) unsafe fn exit(this: *mut Self, net: *mut net) {
+        // SAFETY: By the requirement.
+        unsafe {
+            for file in [FILE, GAUGES_FILE] {
+                let proc_net = bindings::tls_hs_proc_net(net);
+                bindings::remove_proc_entry(file.as_char_ptr().cast(), proc_net);
+            }
+            bindings::free_percpu((*this).0.cast());
+        }
     }
 }
 
@@ -177,7 +141,7 @@ unsafe extern "C" fn exit(net: *mut net) {
 unsafe extern "C" fn show(m: *mut seq_file, _: *mut c_void) -> c_int {
     // SAFETY: seq_file passes a valid file of a namespace that is kept alive by its opener.
     unsafe {
-        let counters = (*namespace(bindings::tls_hs_seq_net(m))).counters;
+        let counters = (*Namespace::of(bindings::tls_hs_seq_net(m))).counters.0;
         let file = SeqFile::from_raw(m.cast());
         for count in 0..Count::TOTAL {
             let value = bindings::tls_hs_sum(counters, count as c_uint);
@@ -195,7 +159,7 @@ unsafe extern "C" fn show(m: *mut seq_file, _: *mut c_void) -> c_int {
 unsafe extern "C" fn show_gauges(m: *mut seq_file, _: *mut c_void) -> c_int {
     // SAFETY: seq_file passes a valid file of a namespace that is kept alive by its opener.
     unsafe {
-        let counters = (*namespace(bindings::tls_hs_seq_net(m))).counters;
+        let counters = (*Namespace::of(bindings::tls_hs_seq_net(m))).counters.0;
         let file = SeqFile::from_raw(m.cast());
         for (at, name) in Gauge::NAMES.iter().enumerate() {
             let name = name.to_str().unwrap_or_default();
@@ -217,7 +181,7 @@ impl<'a> Stats<'a> {
     /// `sk` is valid during `'a`, and so its namespace.
     pub(super) unsafe fn of(sk: *const sock) -> Self {
         // SAFETY: By the requirement.
-        let counters = unsafe { (*namespace(bindings::tls_hs_sock_net(sk))).counters };
+        let counters = unsafe { (*Namespace::of(bindings::tls_hs_sock_net(sk))).counters.0 };
         Self {
             counters,
             socket: PhantomData,

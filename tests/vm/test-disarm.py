@@ -175,7 +175,7 @@ def _():
 
 @case("loaded with disarm=1: stock until it is armed")
 def _():
-    load(disarm=1)
+    load("disarm=1")
     expect(disarmed(), "1")
     with raises(errno.ENOTCONN):
         set_ulp(bound())

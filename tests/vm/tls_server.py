@@ -79,9 +79,10 @@ P256_ONLY = {"groups": HEADER["TLS_HS_SECP256R1"]}
 # --- module and counters ----------------------------------------------------
 
 
-def load(**parameters):
-    settings = [f"{name}={value}" for name, value in parameters.items()]
-    subprocess.run(["insmod", KO, *settings], check=True)
+def load(*parameters, **sysctls):
+    subprocess.run(["insmod", KO, *parameters], check=True)
+    for name, value in sysctls.items():
+        sysctl(f"net.tls_hs.{name}", value)
 
 
 def unload():

@@ -4,7 +4,7 @@
 # What `make check` looks at, one function a check. Each runs in the source folder,
 # fails by its status and says why on standard output.
 
-CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header module module-clippy panics)
+CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header tables module module-clippy panics)
 
 # run_check NAME LOG: sets CHECK_STATUS. It is no status of the function's own because
 # a function that is called from if or || runs with set -e switched off.
@@ -85,6 +85,19 @@ check_header() {
 			echo "bindgen does not see $name"
 			exit 1
 		}
+	done
+}
+
+# The tables of the administrators' guide say what the sources say.
+check_tables() {
+	local generator
+	for generator in tools/gen-counters.py tools/gen-sysctls.py; do
+		in_root python3 - "$generator" <<-'END' || return 1
+			import subprocess, sys
+			table = subprocess.run(sys.argv[1], capture_output=True, text=True, check=True).stdout
+			if table.count("\n") < 4 or table not in open("Documentation/admin.md").read():
+			    sys.exit(f"Documentation/admin.md does not have what {sys.argv[1]} prints")
+		END
 	done
 }
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an administrator sets: the files of /proc/sys/net/tls_hs.
+//!
+//! An entry below is all it takes: the file, its bounds and its row in Documentation/admin.md (out
+//! of tools/gen-sysctls.py) come from it. [`crate::kern::sysctl::Sysctls`] reads it.
+
+/// Whose setting it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Each network namespace has its own, and who administers it may change it: nothing that
+    /// protects the rest of the machine.
+    #[allow(dead_code)]
+    Namespace,
+    /// One for the machine, in the initial network namespace only.
+    #[allow(dead_code)]
+    Machine,
+}
+
+/// One entry.
+pub(crate) struct Entry {
+    pub(crate) name: &'static core::ffi::CStr,
+    pub(crate) default: u32,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    pub(crate) scope: Scope,
+}
+
+/// Declares [`Sysctl`] and [`ENTRIES`].
+macro_rules! sysctls {
+    ($($(#[doc = $doc:literal])*
+       $variant:ident $name:literal $default:literal, $min:literal to $max:literal, $scope:ident;)*) => {
+        /// A setting.
+        #[derive(Clone, Copy)]
+        #[repr(usize)]
+        pub(crate) enum Sysctl {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        /// The settings, in the order of [`Sysctl`].
+        pub(crate) static ENTRIES: [Entry; [$($name),*].len()] = [$(Entry {
+            name: $name,
+            default: $default,
+            min: $min,
+            max: $max,
+            scope: Scope::$scope,
+        }),*];
+
+        const _: () = { $(assert!($min <= $default && $default <= $max);)* };
+    };
+}
+
+sysctls! {
+    /// Milliseconds from the end of the TCP handshake to that of the TLS handshake; what takes
+    /// longer is closed.
+    HandshakeTimeoutMs c"handshake_timeout_ms" 10_000, 1 to 3_600_000, Namespace;
+    /// Handshakes that one listening socket may have going on; above that TCP's ACK is dropped,
+    /// and the client sends it again.
+    MaxPending c"max_pending" 65_536, 0 to 16_777_216, Namespace;
+}
