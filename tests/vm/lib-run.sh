@@ -46,12 +46,16 @@ clean_up() {
 		rmdir "$HS_CGROUP" 2>/dev/null && break
 		sleep 0.2
 	done
-	[ -d /sys/module/tls_hs ] || return 0
+	remove tls_hs && remove tls_hs_nic
+}
+
+remove() {
+	[ -d "/sys/module/$1" ] || return 0
 	for _ in $(seq 50); do
-		timeout 30 rmmod tls_hs 2>/dev/null && return 0
+		timeout 30 rmmod "$1" 2>/dev/null && return 0
 		sleep 0.2
 	done
-	rmmod tls_hs 2>&1
+	rmmod "$1" 2>&1
 	return 1
 }
 

@@ -27,8 +27,11 @@ kbuild() {
 make_module() {
 	[ -f "$SRC/Kbuild" ] || die "no Kbuild file in $SRC"
 	kbuild "$BUILD/obj" modules
-	# What is installed and loaded has no debug information; obj/tls_hs.ko has it.
-	in_root strip --strip-debug -o "$BUILD/tls_hs.ko" "$BUILD/obj/tls_hs.ko"
+	# What is installed and loaded has no debug information; obj/ has it.
+	local name
+	for name in tls_hs tls_hs_nic; do
+		in_root strip --strip-debug -o "$BUILD/$name.ko" "$BUILD/obj/$name.ko"
+	done
 }
 
 make_programs() {
@@ -44,7 +47,7 @@ step_build() {
 stage() {
 	local dir=$1 file
 	mkdir -p "$dir/bin" "$dir/tests" "$dir/src/uapi"
-	cp "$BUILD/tls_hs.ko" "$dir/"
+	cp "$BUILD/tls_hs.ko" "$BUILD/tls_hs_nic.ko" "$dir/"
 	cp "$SRC/src/uapi/tls_hs.h" "$dir/src/uapi/"
 	cp -r "$SRC/tests/vm" "$dir/tests/"
 	[ ! -d "$SRC/tests/demo" ] || cp -r "$SRC/tests/demo" "$dir/tests/"

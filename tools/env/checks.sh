@@ -25,7 +25,7 @@ sources() {
 check_rustfmt() {
 	in_root cargo fmt --all --check -- --color never
 	# The module is no cargo package; rustfmt finds its files from the first.
-	in_root rustfmt --edition 2021 --check --color never src/main.rs
+	in_root rustfmt --edition 2021 --check --color never src/main.rs nic/main.rs tlsdev/src/lib.rs
 }
 
 check_clippy() {
@@ -51,7 +51,7 @@ check_shellcheck() {
 check_checkpatch() {
 	local found file line rest
 	found=$({
-		sources 'src/*.[ch]' | checkpatch
+		sources 'src/*.[ch]' 'nic/*.[ch]' 'tlsdev/*.[ch]' | checkpatch
 		sources 'tools/*.[ch]' 'tests/*.[ch]' |
 			checkpatch --ignore PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,VOLATILE,SPLIT_STRING,FUNCTION_ARGUMENTS |
 			sed "/consistent spacing around '\*'/d"

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's parameters, which may change at any time.
+
+use kernel::ffi::c_uint;
+use tlsdev::bindings;
+
+extern "C" {
+    fn tls_hs_nic_param(index: c_uint) -> u32;
+}
+
+/// In the order of params.h.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Param {
+    Drop,
+    Duplicate,
+    Reorder,
+    Corrupt,
+}
+
+/// The value at this moment.
+pub(crate) fn get(param: Param) -> u32 {
+    // SAFETY: No requirement.
+    unsafe { tls_hs_nic_param(param as c_uint) }
+}
+
+/// True for so many of 10000 calls as the parameter says.
+pub(crate) fn happens(param: Param) -> bool {
+    let of_10000 = get(param);
+    // SAFETY: No requirement.
+    of_10000 > 0 && unsafe { bindings::tlsdev_random() } % 10_000 < of_10000
+}
+
+/// A random number below `limit`, which may be 0.
+pub(crate) fn random_below(limit: usize) -> usize {
+    // SAFETY: No requirement.
+    (unsafe { bindings::tlsdev_random() } as usize)
+        .checked_rem(limit)
+        .unwrap_or(0)
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two devices back to back, and a third that hears what passes between them.
+
+use crate::kern::netdev::{disconnect, Ethernet, Slot};
+use crate::kern::params::{happens, random_below, Param};
+use crate::packet::{self, HEADERS};
+use crate::stat::{Stat, Statistics, NAMES};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+use tlsdev::{new_bh_lock, BhLock, Skb};
+
+/// One of the two ends of a wire.
+#[pin_data]
+struct End {
+    netdev: Slot,
+    statistics: Statistics,
+    /// A packet that waits for the next one, to come after it.
+    #[pin]
+    held: BhLock<Option<Skb>>,
+}
+
+impl End {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            netdev: Slot::new(),
+            statistics: Statistics::new(),
+            held <- new_bh_lock!(None),
+        })
+    }
+}
+
+/// The wire.
+#[pin_data]
+pub(crate) struct Link {
+    #[pin]
+    left: End,
+    #[pin]
+    right: End,
+    tap: Slot,
+}
+
+/// Which end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+impl Link {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                left <- End::new(),
+                right <- End::new(),
+                tap: Slot::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    fn end(&self, side: Side) -> (&End, &End) {
+        match side {
+            Side::Left => (&self.left, &self.right),
+            Side::Right => (&self.right, &self.left),
+        }
+    }
+
+    /// Where the device of this side gets its packets.
+    pub(crate) fn slot(&self, side: Side) -> &Slot {
+        &self.end(side).0.netdev
+    }
+
+    /// Where the listening device gets its packets.
+    pub(crate) fn tap(&self) -> &Slot {
+        &self.tap
+    }
+
+    /// Takes the devices off the wire. Process context.
+    pub(crate) fn cut(&self) {
+        disconnect([&self.left.netdev, &self.right.netdev, &self.tap].into_iter());
+        for end in [&self.left, &self.right] {
+            end.held.lock().take();
+        }
+    }
+
+    /// Sends a packet to the other side, with what may happen to it on the way.
+    fn send(&self, side: Side, mut skb: Skb) {
+        let (end, other) = self.end(side);
+        if happens(Param::Drop) {
+            return end.statistics.count(Stat::WireDropped);
+        }
+        if happens(Param::Corrupt) {
+            skb = corrupted(skb, &end.statistics);
+        }
+        if happens(Param::Duplicate) {
+            if let Some(twin) = skb.share() {
+                end.statistics.count(Stat::WireDuplicated);
+                self.carry(end, other, twin);
+            }
+        }
+        if happens(Param::Reorder) {
+            end.statistics.count(Stat::WireReordered);
+            let before = end.held.lock().replace(skb);
+            if let Some(before) = before {
+                self.carry(end, other, before);
+            }
+            return;
+        }
+        self.carry(end, other, skb);
+        let late = end.held.lock().take();
+        if let Some(late) = late {
+            self.carry(end, other, late);
+        }
+    }
+
+    fn carry(&self, end: &End, other: &End, skb: Skb) {
+        if self.tap.running() {
+            if let Some(copy) = skb.share() {
+                self.tap.deliver(copy);
+            }
+        }
+        if !other.netdev.deliver(skb) {
+            end.statistics.count(Stat::WireNoPeer);
+        }
+    }
+}
+
+/// The packet with a byte of its payload changed, if it has one.
+fn corrupted(skb: Skb, statistics: &Statistics) -> Skb {
+    let mut head = [0; HEADERS];
+    let len = skb.len();
+    let Some(head) = head.get_mut(..len.min(HEADERS)) else {
+        return skb;
+    };
+    if !skb.copy_bits(0, head) {
+        return skb;
+    }
+    let Some(segment) = packet::parse(head, len) else {
+        return skb;
+    };
+    let Some(mut copy) = skb.private_copy() else {
+        statistics.count(Stat::NoMemory);
+        return skb;
+    };
+    let at = segment.payload.start
+        + random_below(segment.payload.end.saturating_sub(segment.payload.start));
+    if let Some(byte) = copy.bytes_mut().get_mut(at) {
+        *byte ^= 0x10;
+        statistics.count(Stat::WireCorrupted);
+    }
+    copy.into_skb()
+}
+
+/// A device on the wire.
+pub(crate) struct Nic {
+    link: Arc<Link>,
+    side: Side,
+}
+
+impl Nic {
+    pub(crate) fn new(link: Arc<Link>, side: Side) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { link, side }, GFP_KERNEL)?)
+    }
+}
+
+impl Ethernet for Nic {
+    const STATISTICS: &'static [&'static CStr] = NAMES;
+
+    fn transmit(&self, mut skb: Skb) {
+        let (end, _) = self.link.end(self.side);
+        end.netdev.count_tx(skb.len());
+        skb.timestamp();
+        self.link.send(self.side, skb);
+    }
+
+    fn statistic(&self, index: usize) -> u64 {
+        self.link.end(self.side).0.statistics.get(index)
+    }
+}
+
+/// The device that only listens: it can't send.
+pub(crate) struct Tap;
+
+impl Ethernet for Tap {
+    const STATISTICS: &'static [&'static CStr] = &[];
+
+    fn transmit(&self, _: Skb) {}
+
+    fn statistic(&self, _: usize) -> u64 {
+        0
+    }
+}
