@@ -27,6 +27,7 @@
 #include <net/netns/generic.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
+#include <net/sock_reuseport.h>
 #include <net/tcp.h>
 #include <net/tls.h>
 #include <net/transp_v6.h>

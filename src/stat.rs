@@ -46,6 +46,9 @@ counters! {
     SendFailed "send_failed";
     /// Handshakes that were ended because their listening socket was closed.
     ListenerClosed "listener_closed";
+    /// Connections that went on at another listening socket of an SO_REUSEPORT group when their own
+    /// was closed.
+    Migrated "migrated";
     /// Connections not taken because too many handshakes of the listening socket were going on.
     PendingFull "pending_full";
     /// Connections not taken for want of memory.

@@ -76,6 +76,11 @@ void tls_hs_keep_off_queue(struct request_sock *req)
 	tcp_rsk(req)->drop_req = true;
 }
 
+void tls_hs_count_migration(const struct sock *sk)
+{
+	NET_INC_STATS(sock_net(sk), LINUX_MIB_TCPMIGRATEREQSUCCESS);
+}
+
 void tls_hs_listendrop(const struct sock *sk)
 {
 	tcp_listendrop(sk);

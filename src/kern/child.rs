@@ -18,9 +18,11 @@
 //! off the list owns the reference to the socket that the accept queue would own, and has to pass
 //! it on or to close the socket.
 
+mod leave;
 mod pending;
 
-pub(super) use pending::{reap, reap_all, Pending};
+pub(super) use leave::leave_all;
+pub(super) use pending::{reap, Pending};
 
 use self::pending::Links;
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
@@ -404,8 +406,12 @@ unsafe fn finish(child: *mut Child, state: State) {
         let Some(ticket) = (*child).ticket.take() else {
             return;
         };
-        match ticket.enqueue(lsk, sk) {
-            Ok(()) => bindings::tls_hs_call_data_ready(lsk),
+        let ticket = match ticket.enqueue(lsk, sk) {
+            Ok(()) => return bindings::tls_hs_call_data_ready(lsk),
+            Err(ticket) => ticket,
+        };
+        match leave::to_successor(child, lsk, ticket) {
+            Ok(()) => {}
             Err(ticket) => {
                 (*child).ticket = Some(ticket);
                 (*child).state = State::Dead;

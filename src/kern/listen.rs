@@ -89,7 +89,7 @@ impl Listener {
     ///
     /// The caller holds the socket's lock or is in an RCU read-side critical section, and uses the
     /// reference only inside it.
-    unsafe fn of<'a>(sk: *const sock) -> Option<ArcBorrow<'a, Self>> {
+    pub(super) unsafe fn of<'a>(sk: *const sock) -> Option<ArcBorrow<'a, Self>> {
         // SAFETY: By the requirement the pointer is to the stock structure or to a live listener;
         // only listeners have our syn_recv_sock().
         unsafe {
@@ -163,31 +163,63 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
     Ok(())
 }
 
-/// Makes `sk` an ordinary socket again and closes its pending connections. Process context.
+/// A listener that takes no connection and has none any more, while its socket may listen still.
+pub(super) struct Stopped(Arc<Listener>);
+
+/// Takes `sk` out of its group of listening sockets, if it listens and has TLS_HS, and gives the
+/// connections that `accept()` has not returned to others of the group, or closes them; stock does
+/// the same with those that are not ours when `sk` stops listening. Process context.
 ///
 /// # Safety
 ///
-/// `sk` has our `proto_ops` and is about to be released; its lock is not held.
-pub(super) unsafe fn uninstall(sk: *mut sock) {
-    // SAFETY: By the requirement nobody installs any more. The reference that install() gave to the
-    // socket is taken back after the last reader has gone.
+/// `sk` has our `proto_ops`, and is about to stop listening; its lock is not held.
+pub(super) unsafe fn stop(sk: *mut sock) -> Option<Stopped> {
+    // SAFETY: By the requirement.
     unsafe {
         bindings::tls_hs_lock_sock(sk);
-        let listener = Listener::of(sk).map(Arc::from);
+        let listener: Option<Arc<Listener>> = Listener::of(sk).map(Arc::from);
         if let Some(listener) = &listener {
+            // Until `sk` has stopped, ACKs are dropped: TCP finds another socket for the next one.
             listener.dead.store(1, Relaxed);
-            bindings::tls_hs_set_data_ready(sk, listener.original_data_ready);
-            bindings::tls_hs_set_af_ops(sk, listener.original_af);
+            let listens = u32::from((*sk).__sk_common.skc_state) == bindings::TCP_LISTEN;
+            if let (true, Some(unhash)) = (listens, (*(*sk).__sk_common.skc_prot).unhash) {
+                unhash(sk);
+            }
         }
         bindings::release_sock(sk);
-        let Some(listener) = listener else { return };
+        let listener = listener?;
 
-        // No SoftIRQ is in syn_recv_sock() or clone() for this listener after this, and no new
-        // socket has a copy of the pointer.
+        // No SoftIRQ is in syn_recv_sock() with the listener thought alive after this, and nobody is
+        // giving it connections of others.
         bindings::synchronize_net();
-        bindings::cancel_delayed_work_sync(listener.reaper.get());
-        child::reap_all(&listener);
-        drop(Arc::from_raw(Arc::as_ptr(&listener)));
+        child::leave_all(&listener);
+        Some(Stopped(listener))
+    }
+}
+
+impl Stopped {
+    /// The socket has stopped listening, and may be told to listen again.
+    pub(super) fn resume(self) {
+        self.0.dead.store(0, Relaxed);
+    }
+
+    /// Lets the socket go, which has been released. Process context.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the socket but those who still have references to it.
+    pub(super) unsafe fn uninstall(self) {
+        let listener = self.0;
+        // SAFETY: By the requirement nobody installs any more; the listener has a reference to the
+        // socket. The reference that install() gave to the socket is taken back after the last
+        // reader has gone.
+        unsafe {
+            bindings::tls_hs_set_data_ready(listener.sk, listener.original_data_ready);
+            bindings::tls_hs_set_af_ops(listener.sk, listener.original_af);
+            bindings::synchronize_net();
+            bindings::cancel_delayed_work_sync(listener.reaper.get());
+            drop(Arc::from_raw(Arc::as_ptr(&listener)));
+        }
     }
 }
 

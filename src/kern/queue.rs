@@ -81,7 +81,10 @@ impl Drop for Ticket {
 ///
 /// The caller holds a reference to `listener`, not its lock, and then owns the queue's reference to
 /// the child.
-pub(super) unsafe fn remove_first(listener: *mut sock, mut wanted: impl FnMut(*mut sock) -> bool) {
+pub(super) unsafe fn remove_first(
+    listener: *mut sock,
+    mut wanted: impl FnMut(*mut sock) -> bool,
+) -> Option<Ticket> {
     // SAFETY: `listener` is referenced; its queue is changed under its lock, by nobody but
     // Ticket::enqueue() and those who hold the socket's lock.
     unsafe {
@@ -109,9 +112,7 @@ pub(super) unsafe fn remove_first(listener: *mut sock, mut wanted: impl FnMut(*m
         }
         bindings::tls_hs_spin_unlock_bh(lock);
         bindings::release_sock(listener);
-        if !req.is_null() {
-            bindings::tls_hs_reqsk_free(req);
-        }
+        NonNull::new(req).map(Ticket)
     }
 }
 

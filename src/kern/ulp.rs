@@ -101,6 +101,7 @@ impl Registration {
                 (*ops).release = Some(release);
                 (*ops).connect = Some(connect);
                 (*ops).accept = Some(accept);
+                (*ops).shutdown = Some(shutdown);
                 (*ops).getname = Some(getname);
             }
             let front = FRONT.get();
@@ -406,9 +407,44 @@ unsafe extern "C" fn connect(
         let family = u32::from((*addr.cast::<sockaddr>()).sa_family);
         match (*stock_ops((*socket).sk)).connect {
             // Disconnects, as on any listener.
-            Some(stock) if family == bindings::AF_UNSPEC => stock(socket, addr, len, flags),
+            Some(stock) if family == bindings::AF_UNSPEC => {
+                stopping((*socket).sk, || stock(socket, addr, len, flags))
+            }
             _ => EOPNOTSUPP.to_errno(),
         }
+    }
+}
+
+/// Runs `stock`, which makes a listening socket stop.
+///
+/// # Safety
+///
+/// `sk` has our table, and is not locked.
+unsafe fn stopping(sk: *mut sock, stock: impl FnOnce() -> c_int) -> c_int {
+    // SAFETY: By the requirement.
+    let stopped = unsafe { listen::stop(sk) };
+    let result = stock();
+    if let Some(stopped) = stopped {
+        stopped.resume();
+    }
+    result
+}
+
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
+    // SAFETY: The caller has a reference to the socket.
+    unsafe {
+        let sk = (*socket).sk;
+        let Some(stock) = (*stock_ops(sk)).shutdown else {
+            return EOPNOTSUPP.to_errno();
+        };
+        // SHUT_RD is 0, SHUT_WR 1, SHUT_RDWR 2.
+        if matches!(how, 0 | 2) && state(sk) == bindings::TCP_LISTEN {
+            return stopping(sk, || stock(socket, how));
+        }
+        stock(socket, how)
     }
 }
 
@@ -425,12 +461,14 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         if sk.is_null() {
             return 0;
         }
-        listen::uninstall(sk);
         stat::Stats::of(sk).leave(stat::Gauge::Listeners);
-        match (*stock_ops(sk)).release {
-            Some(stock) => stock(socket),
-            None => 0,
+        let stopped = listen::stop(sk);
+        let stock = (*stock_ops(sk)).release;
+        let result = stock.map_or(0, |stock| stock(socket));
+        if let Some(stopped) = stopped {
+            stopped.uninstall();
         }
+        result
     }
 }
 

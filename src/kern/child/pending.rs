@@ -3,9 +3,8 @@
 //! The children of a listener that `accept()` has not returned: in the order of their deadlines,
 //! since all of them are given the same time.
 
-use super::{child_of, Child, Orphan};
+use super::{Child, Orphan};
 use crate::kern::listen::Listener;
-use crate::kern::queue;
 use crate::kern::stat::Stats;
 use crate::stat::Counter;
 use core::ptr::{self, NonNull};
@@ -92,13 +91,17 @@ impl Pending {
         true
     }
 
-    /// Takes the oldest child whose deadline is not after `now`, or any with `now` of `None`.
-    fn pop(&mut self, now: Option<u32>) -> Option<Orphan> {
+    /// The oldest child.
+    pub(super) fn first(&self) -> Option<NonNull<Child>> {
+        NonNull::new(self.first)
+    }
+
+    /// Takes the oldest child whose deadline is not after `now`.
+    fn pop(&mut self, now: u32) -> Option<Orphan> {
         let child = NonNull::new(self.first)?;
         // SAFETY: Members of the list are valid.
         unsafe {
-            let due = |now: u32| now.wrapping_sub((*child.as_ptr()).deadline) < u32::MAX / 2;
-            if !now.is_none_or(due) {
+            if now.wrapping_sub((*child.as_ptr()).deadline) >= u32::MAX / 2 {
                 return None;
             }
             self.remove(child.as_ptr());
@@ -119,40 +122,12 @@ impl Pending {
 /// Process context.
 pub(in crate::kern) fn reap(listener: &Listener, now: u32) -> Option<u32> {
     loop {
-        let popped = listener.pending().lock().pop(Some(now));
+        let popped = listener.pending().lock().pop(now);
         let Some(orphan) = popped else {
             return listener.pending().lock().due_in(now);
         };
         // SAFETY: The socket is ours now.
         unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::Timeout);
-        orphan.kill();
-    }
-}
-
-/// Closes all connections that `accept()` has not returned: the pending ones, and those on the
-/// accept queue, which stock might otherwise migrate to a listener that does not know of TLS.
-/// Process context.
-///
-/// # Safety
-///
-/// The listener's socket is not locked, and takes no new connections.
-pub(in crate::kern) unsafe fn reap_all(listener: &Listener) {
-    let next = || {
-        let popped = listener.pending().lock().pop(None);
-        // SAFETY: The caller has a reference to the socket and so to its accept queue; whoever is
-        // on that queue is not locked by anybody for long, and is ours once it is off.
-        popped.or_else(|| unsafe {
-            let mut found = None;
-            queue::remove_first(listener.socket(), |sk| {
-                found = child_of(sk).map(Orphan);
-                found.is_some()
-            });
-            found
-        })
-    };
-    while let Some(orphan) = next() {
-        // SAFETY: The socket is ours now.
-        unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::ListenerClosed);
         orphan.kill();
     }
 }
