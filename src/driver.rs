@@ -223,6 +223,11 @@ impl Handshake {
         }
     }
 
+    /// Whether there are records that TCP has not taken.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.sent < self.filled
+    }
+
     /// What was agreed on, once the handshake is complete.
     pub(crate) fn established(&self) -> Option<Established<'_>> {
         self.core.server.established()

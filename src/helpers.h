@@ -73,6 +73,7 @@ void tls_hs_sock_put(struct sock *sk);
 int tls_hs_make_room(struct sock *sk, int bytes);
 void tls_hs_restore_room(struct sock *sk, int rcvbuf);
 bool tls_hs_sock_done(const struct sock *sk);
+bool tls_hs_nothing_queued(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);
 bool tls_hs_is_syn(const struct sk_buff *skb);
 void tls_hs_keep_off_queue(struct request_sock *req);
@@ -118,6 +119,9 @@ struct workqueue_struct *tls_hs_alloc_workqueue(const char *name);
 bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
 			       unsigned long delay);
+bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			     unsigned long delay);
+void tls_hs_cond_resched(void);
 u32 tls_hs_now_ms(void);
 unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
 

@@ -51,6 +51,7 @@ mod disarm;
 pub(crate) mod errno;
 pub(crate) mod key;
 pub(crate) mod ktls;
+mod list;
 pub(crate) mod listen;
 mod lock;
 pub(crate) mod net;

@@ -37,6 +37,8 @@ counters! {
     PeerAlert "peer_alert";
     /// Handshakes that took too long.
     Timeout "timeout";
+    /// Handshakes that stood still for too long.
+    IdleTimeout "idle_timeout";
     /// Clients that ended the connection in mid handshake.
     PeerClosed "peer_closed";
     /// Clients that reset the connection in mid handshake, or were reset by TCP or the
@@ -44,6 +46,8 @@ counters! {
     PeerReset "peer_reset";
     /// Handshakes whose messages TCP did not take.
     SendFailed "send_failed";
+    /// Times that sending is tried again later for want of memory.
+    SendRetried "send_retried";
     /// Handshakes that were ended because their listening socket was closed.
     ListenerClosed "listener_closed";
     /// Connections that went on at another listening socket of an SO_REUSEPORT group when their own

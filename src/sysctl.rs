@@ -54,6 +54,9 @@ sysctls! {
     /// Milliseconds from the end of the TCP handshake to that of the TLS handshake; what takes
     /// longer is closed.
     HandshakeTimeoutMs c"handshake_timeout_ms" 10_000, 1 to 3_600_000, Namespace;
+    /// Milliseconds that a handshake may stand still: nothing of what the client sent was used,
+    /// nothing more of the answer taken by TCP. 0: no such limit.
+    IdleTimeoutMs c"idle_timeout_ms" 5_000, 0 to 3_600_000, Namespace;
     /// Handshakes that one listening socket may have going on; above that TCP's ACK is dropped,
     /// and the client sends it again.
     MaxPending c"max_pending" 65_536, 0 to 16_777_216, Namespace;

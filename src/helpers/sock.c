@@ -56,6 +56,11 @@ bool tls_hs_sock_done(const struct sock *sk)
 	return sock_flag(sk, SOCK_DONE);
 }
 
+bool tls_hs_nothing_queued(const struct sock *sk)
+{
+	return tcp_rtx_and_write_queues_empty(sk);
+}
+
 struct net *tls_hs_sock_net(const struct sock *sk)
 {
 	return sock_net(sk);

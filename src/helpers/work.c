@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/sched.h>
 #include <linux/workqueue.h>
 
 #include "helpers.h"
@@ -29,6 +30,17 @@ bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work 
 			       unsigned long delay)
 {
 	return queue_delayed_work(wq, work, delay);
+}
+
+bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			     unsigned long delay)
+{
+	return mod_delayed_work(wq, work, delay);
+}
+
+void tls_hs_cond_resched(void)
+{
+	cond_resched();
 }
 
 u32 tls_hs_now_ms(void)

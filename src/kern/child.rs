@@ -13,8 +13,8 @@
 //!
 //! # Locking
 //!
-//! The child's socket lock protects everything in [`Child`] but `links`, which the lock of the
-//! listener's [`Pending`] list protects; that lock nests inside the socket lock. Who takes a child
+//! The child's socket lock protects everything in [`Child`] but `member`, which the lock of the
+//! listener's [`Pending`] lists protects; that lock nests inside the socket lock. Who takes a child
 //! off the list owns the reference to the socket that the accept queue would own, and has to pass
 //! it on or to close the socket.
 
@@ -24,18 +24,16 @@ mod pending;
 pub(super) use leave::leave_all;
 pub(super) use pending::{reap, Pending};
 
-use self::pending::Links;
+use self::pending::Member;
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
 use super::listen::Listener;
 use super::percpu::BhDisabled;
 use super::queue::{inet_csk, Ticket};
 use super::stat::{Gauge, Stats};
 use super::stream::Stream;
-use super::sysctl::Sysctls;
 use super::{this_module, work, CStatic};
 use crate::driver::{Handshake, Progress};
 use crate::stat::Counter;
-use crate::sysctl::Sysctl;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use kernel::prelude::*;
@@ -80,7 +78,7 @@ pub(super) struct Child {
     /// First, where [`free`] looks for it.
     rcu: bindings::tls_hs_rcu_object,
     close: work_struct,
-    links: Links,
+    member: Member,
     sk: *mut sock,
     /// Stands in for the socket that `accept()` will graft: TCP looks at its flags and wakes its
     /// wait queue. It must not go away while a caller further up the stack may look at it, so it
@@ -89,7 +87,6 @@ pub(super) struct Child {
     saved: MaybeUninit<Saved>,
     state: State,
     running: bool,
-    deadline: u32,
     ticket: Option<Ticket>,
     listener: Arc<Listener>,
     handshake: Handshake,
@@ -183,24 +180,17 @@ impl Prepared {
             bindings::tls_hs_cache_alloc_atomic(CACHE.load(Relaxed)).cast::<Child>()
         })?;
         let config = listener.config()?;
-        // SAFETY: The listener has a reference to its socket.
-        let timeout = unsafe { Sysctls::of(listener.socket()) }.get(Sysctl::HandshakeTimeoutMs);
         // SAFETY: Fresh memory of the right size and alignment; every field is written.
         unsafe {
             let child = child.as_ptr();
             (&raw mut (*child).rcu).write(Default::default());
             bindings::tls_hs_init_work(&raw mut (*child).close, Some(close_work));
-            (&raw mut (*child).links).write(Links {
-                listed: false,
-                prev: ptr::null_mut(),
-                next: ptr::null_mut(),
-            });
+            (&raw mut (*child).member).write(Member::new());
             (&raw mut (*child).sk).write(ptr::null_mut());
             (&raw mut (*child).stand_in).write_bytes(0, 1);
             bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
             (&raw mut (*child).state).write(State::Handshaking);
             (&raw mut (*child).running).write(false);
-            (&raw mut (*child).deadline).write(work::now_ms().wrapping_add(timeout));
             (&raw mut (*child).ticket).write(Some(ticket));
             (&raw mut (*child).listener).write(listener);
             (&raw mut (*child).handshake).write(Handshake::new(config));
@@ -241,7 +231,7 @@ impl Prepared {
             // Whoever closes the listener waits for us before it empties the list.
             let listener = &(*child).listener;
             if listener.pending().lock().push(child) {
-                listener.reap_in(Sysctls::of(sk).get(Sysctl::HandshakeTimeoutMs));
+                listener.reap_in(pending::first_look(listener));
             }
             Stats::of(sk).count(Counter::Admitted);
             Stats::of(sk).enter(Gauge::Pending);
@@ -438,15 +428,18 @@ unsafe fn run(child: *mut Child) {
             return;
         }
         (*child).running = true;
-        let progress = {
+        let (progress, moved, stalled) = {
             let bh = BhDisabled::new();
             let mut stream = Stream::new((*child).sk);
             let stats = Stats::of((*child).sk);
-            (*child).handshake.drive(&mut stream, &stats, &bh)
+            let before = stream.position();
+            let progress = (*child).handshake.drive(&mut stream, &stats, &bh);
+            let stalled = (*child).handshake.has_unsent() && stream.nothing_on_its_way();
+            (progress, stream.position() != before, stalled)
         };
         (*child).running = false;
         match progress {
-            Progress::Pending => {}
+            Progress::Pending => pending::waits(child, moved, stalled),
             Progress::Complete => finish(child, State::Complete),
             Progress::Fallback => finish(child, State::Fallback),
             Progress::Failed => fail(child),

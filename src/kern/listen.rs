@@ -83,6 +83,12 @@ impl Listener {
         unsafe { work::queue_delayed(self.reaper.get(), ms) }
     }
 
+    /// Looks at them in `ms` milliseconds though that may be planned for later. Any context.
+    pub(super) fn reap_sooner(&self, ms: u32) {
+        // SAFETY: As above.
+        unsafe { work::queue_sooner(self.reaper.get(), ms) }
+    }
+
     /// The listener of a socket, if it has one.
     ///
     /// # Safety
@@ -180,7 +186,10 @@ pub(super) unsafe fn stop(sk: *mut sock) -> Option<Stopped> {
         let listener: Option<Arc<Listener>> = Listener::of(sk).map(Arc::from);
         if let Some(listener) = &listener {
             // Until `sk` has stopped, ACKs are dropped: TCP finds another socket for the next one.
+            // Whoever plans work outside of RCU looks under this lock.
+            let pending = listener.pending().lock();
             listener.dead.store(1, Relaxed);
+            drop(pending);
             let listens = u32::from((*sk).__sk_common.skc_state) == bindings::TCP_LISTEN;
             if let (true, Some(unhash)) = (listens, (*(*sk).__sk_common.skc_prot).unhash) {
                 unhash(sk);
@@ -251,9 +260,9 @@ unsafe extern "C" fn reap_work(work: *mut work_struct) {
             kernel::container_of!(Opaque::cast_from(delayed), Listener, reaper);
         ArcBorrow::from_raw(listener)
     };
-    if let Some(ms) = child::reap(&listener, work::now_ms()) {
+    if let Some(ms) = child::reap(&listener) {
         if !listener.is_dead() {
-            listener.reap_in(ms.saturating_add(1));
+            listener.reap_in(ms);
         }
     }
 }

@@ -49,6 +49,21 @@ impl<'a> Stream<'a> {
         queued.saturating_sub(u32::from(fin && queued > 0)) as usize
     }
 
+    /// Changes whenever bytes are consumed or sent.
+    pub(super) fn position(&self) -> u32 {
+        // SAFETY: By the invariants the socket is a locked TCP socket.
+        unsafe {
+            let tp = tcp_sk(self.sk);
+            (*tp).copied_seq.wrapping_add((*tp).write_seq)
+        }
+    }
+
+    /// Whether no acknowledgement is to come that could make room in the send buffer.
+    pub(super) fn nothing_on_its_way(&self) -> bool {
+        // SAFETY: By the invariants the socket is a locked TCP socket.
+        unsafe { bindings::tls_hs_nothing_queued(self.sk) }
+    }
+
     /// Copies bytes from `at` past the first unconsumed one, without consuming them. Returns how
     /// many: less than `out` holds if fewer have arrived.
     pub(crate) fn peek(&self, at: usize, out: &mut [u8]) -> usize {

@@ -54,6 +54,25 @@ pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
     }
 }
 
+/// Queues `work` to run in `ms` milliseconds, also if it is queued for another time. Any context.
+///
+/// # Safety
+///
+/// As [`queue_delayed`].
+pub(super) unsafe fn queue_sooner(work: *mut delayed_work, ms: u32) {
+    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
+    unsafe {
+        let delay = bindings::tls_hs_ms_to_jiffies(ms);
+        bindings::tls_hs_mod_delayed_work(QUEUE.load(Relaxed), work, delay);
+    }
+}
+
+/// Lets others have the CPU during long work. Process context.
+pub(super) fn relax() {
+    // SAFETY: Process context, by the contract.
+    unsafe { bindings::tls_hs_cond_resched() }
+}
+
 /// Milliseconds of a clock that never goes back; wraps around.
 pub(super) fn now_ms() -> u32 {
     // SAFETY: No requirement.

@@ -406,5 +406,5 @@ def _():
 
 
 if __name__ == "__main__":
-    load(handshake_timeout_ms=8000)
+    load(handshake_timeout_ms=8000, idle_timeout_ms=0)
     run(load_module=False)

@@ -168,7 +168,7 @@ def _():
 
 @case("max_pending bounds the handshakes of a listener", limit=60)
 def _():
-    load(max_pending=3, handshake_timeout_ms=60000)
+    load(max_pending=3, handshake_timeout_ms=60000, idle_timeout_ms=0)
     server = listener(ring=fresh_ring())
     clients = [Client(server.getsockname(), context=CONTEXT) for _ in range(3)]
     before = counters()

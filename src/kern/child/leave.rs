@@ -9,13 +9,14 @@
 //!
 //! Stock would give the accept queue to any listener of the group, so that is emptied first.
 
+use super::pending::first_look;
 use super::{child_of, detach, drop_stand_in, free, unlink, Child, Orphan, State};
 use crate::kern::bindings::{self, sock};
 use crate::kern::listen::Listener;
 use crate::kern::queue::{self, Ticket};
 use crate::kern::stat::{Gauge, Stats};
 use crate::kern::sysctl::Sysctls;
-use crate::kern::{this_module, work};
+use crate::kern::this_module;
 use crate::stat::Counter;
 use crate::sysctl::Sysctl;
 use core::ptr::{self, NonNull};
@@ -114,7 +115,7 @@ fn hold_first(listener: &Listener) -> Option<*mut sock> {
 ///
 /// `child` is attached and its socket locked, in process context.
 unsafe fn leave(child: NonNull<Child>, from: &Arc<Listener>) -> Option<Orphan> {
-    // SAFETY: By the requirement; `links` and the list are looked at under the list's lock.
+    // SAFETY: By the requirement; the list is looked at under the list's lock.
     unsafe {
         let child = child.as_ptr();
         let ours = Arc::ptr_eq(&(*child).listener, from);
@@ -127,16 +128,13 @@ unsafe fn leave(child: NonNull<Child>, from: &Arc<Listener>) -> Option<Orphan> {
             let _guard = rcu::read_lock();
             if let Some(to) = Listener::of(successor.0.as_ptr()) {
                 let sysctls = Sysctls::of(to.socket());
-                let timeout = sysctls.get(Sysctl::HandshakeTimeoutMs);
                 let mut pending = to.pending().lock();
                 if !to.is_dead() && pending.count() < sysctls.get(Sysctl::MaxPending) {
                     (*child).listener = to.into();
-                    // The list is in the order of the deadlines.
-                    (*child).deadline = work::now_ms().wrapping_add(timeout);
                     let first = pending.push(child);
                     drop(pending);
                     if first {
-                        to.reap_in(timeout);
+                        to.reap_in(first_look(&to));
                     }
                     moved(successor.0.as_ptr());
                     return None;

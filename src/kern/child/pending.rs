@@ -1,133 +1,303 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The children of a listener that `accept()` has not returned: in the order of their deadlines,
-//! since all of them are given the same time.
+//! The children of a listener whose handshakes are not over, in the orders in which their time runs
+//! out: one of their age, one of their last progress. A list is sorted by when something happened,
+//! not by when it is due, so that a changed sysctl changes no order, and adding, moving and removing
+//! a child takes the same time however many there are.
+//!
+//! A child that TCP had no memory for, and that no acknowledgement will wake therefore, is on a third
+//! list and tries again.
 
-use super::{Child, Orphan};
+use super::{child_of, run, Child, Orphan};
+use crate::kern::list::{Linked, Links, List};
 use crate::kern::listen::Listener;
 use crate::kern::stat::Stats;
+use crate::kern::sysctl::Sysctls;
+use crate::kern::{bindings, work};
 use crate::stat::Counter;
-use core::ptr::{self, NonNull};
+use crate::sysctl::Sysctl;
+use core::ptr::NonNull;
+
+/// Milliseconds after which the lists are looked at again at the latest: a changed sysctl counts
+/// that soon.
+const TICK_MS: u32 = 1000;
+
+/// Milliseconds until sending is tried again.
+const RETRY_MS: u32 = 50;
 
 /// Membership in [`Pending`].
-pub(super) struct Links {
-    pub(super) listed: bool,
-    pub(super) prev: *mut Child,
-    pub(super) next: *mut Child,
+pub(super) struct Member {
+    age: Links<Child>,
+    idle: Links<Child>,
+    stalled: Links<Child>,
+    /// Milliseconds of [`work::now_ms`]: admission.
+    since: u32,
+    /// The last time that bytes were consumed or sent.
+    progress: u32,
 }
 
-/// The children of one listener whose handshakes are not over, oldest first.
+impl Member {
+    /// On no list.
+    pub(super) const fn new() -> Self {
+        Self {
+            age: Links::new(),
+            idle: Links::new(),
+            stalled: Links::new(),
+            since: 0,
+            progress: 0,
+        }
+    }
+}
+
+/// The kinds of lists.
+struct Age;
+struct Idle;
+struct Stalled;
+
+macro_rules! linked {
+    ($($kind:ident $field:ident)*) => {$(
+        // SAFETY: Always that field, which only these lists change.
+        unsafe impl Linked<$kind> for Child {
+            unsafe fn links(this: *mut Self) -> *mut Links<Self> {
+                // SAFETY: By the requirement.
+                unsafe { &raw mut (*this).member.$field }
+            }
+        }
+    )*};
+}
+
+linked!(Age age Idle idle Stalled stalled);
+
+/// The children of one listener whose handshakes are not over.
+///
+/// # Invariants
+///
+/// `age` and `idle` have the same members, all that there are; those of `stalled` are among them.
+/// `age` is in the order of `since`, `idle` in that of `progress`.
 pub(in crate::kern) struct Pending {
-    first: *mut Child,
-    last: *mut Child,
-    count: u32,
+    age: List<Child, Age>,
+    idle: List<Child, Idle>,
+    stalled: List<Child, Stalled>,
 }
 
-// SAFETY: The pointers are only followed under the lock that the list is in.
-unsafe impl Send for Pending {}
+/// What a handshake may take, in milliseconds.
+struct Timeouts {
+    absolute: u32,
+    /// `u32::MAX` for no limit.
+    idle: u32,
+}
+
+impl Timeouts {
+    /// The present ones. Any context.
+    fn of(listener: &Listener) -> Self {
+        // SAFETY: The listener has a reference to its socket.
+        let sysctls = unsafe { Sysctls::of(listener.socket()) };
+        Self {
+            absolute: sysctls.get(Sysctl::HandshakeTimeoutMs),
+            idle: match sysctls.get(Sysctl::IdleTimeoutMs) {
+                0 => u32::MAX,
+                ms => ms,
+            },
+        }
+    }
+}
 
 impl Pending {
     pub(in crate::kern) const fn new() -> Self {
         Self {
-            first: ptr::null_mut(),
-            last: ptr::null_mut(),
-            count: 0,
+            age: List::new(),
+            idle: List::new(),
+            stalled: List::new(),
         }
     }
 
     pub(in crate::kern) fn count(&self) -> u32 {
-        self.count
+        self.age.count()
     }
 
-    /// Appends; true if the list was empty.
+    /// Adds a child that was just admitted, or was another listener's; true if it is the only one.
     ///
     /// # Safety
     ///
-    /// `child` is valid and on no list.
+    /// `child` is valid, and on no list.
     pub(super) unsafe fn push(&mut self, child: *mut Child) -> bool {
-        let first = self.last.is_null();
-        // SAFETY: By the requirement; the list's members are valid.
+        // Under the lock, so that the order of the lists is that of time.
+        let now = work::now_ms();
+        // SAFETY: By the requirement.
         unsafe {
-            (*child).links = Links {
-                listed: true,
-                prev: self.last,
-                next: ptr::null_mut(),
-            };
-            if first {
-                self.first = child;
-            } else {
-                (*self.last).links.next = child;
+            (*child).member.since = now;
+            (*child).member.progress = now;
+            self.age.push(child);
+            self.idle.push(child);
+        }
+        self.count() == 1
+    }
+
+    /// Takes `child` off; false if somebody else has.
+    ///
+    /// # Safety
+    ///
+    /// `child` is valid; if it is on a list it is this one's.
+    pub(super) unsafe fn remove(&mut self, child: *mut Child) -> bool {
+        // SAFETY: By the requirement.
+        unsafe {
+            self.idle.remove(child);
+            self.stalled.remove(child);
+            self.age.remove(child)
+        }
+    }
+
+    /// Bytes of `child` were consumed or sent.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::remove`].
+    unsafe fn touch(&mut self, child: *mut Child) {
+        // SAFETY: By the requirement.
+        unsafe {
+            if self.idle.remove(child) {
+                (*child).member.progress = work::now_ms();
+                self.idle.push(child);
             }
         }
-        self.last = child;
-        self.count = self.count.saturating_add(1);
-        first
     }
 
-    /// Takes `child` off the list; false if somebody else has.
+    /// `child` is to try again soon; true if it is the only one.
     ///
     /// # Safety
     ///
-    /// `child` is valid; if it is on a list it is this one.
-    pub(super) unsafe fn remove(&mut self, child: *mut Child) -> bool {
-        // SAFETY: By the requirement; the list's members are valid.
+    /// As [`Self::remove`].
+    unsafe fn stall(&mut self, child: *mut Child) -> bool {
+        // SAFETY: By the requirement: a member of the idle list is one of this.
         unsafe {
-            let Links { listed, prev, next } = &mut (*child).links;
-            if !core::mem::replace(listed, false) {
+            self.stalled.remove(child);
+            if !self.idle.remove(child) {
                 return false;
             }
-            if prev.is_null() {
-                self.first = *next;
-            } else {
-                (**prev).links.next = *next;
-            }
-            if next.is_null() {
-                self.last = *prev;
-            } else {
-                (**next).links.prev = *prev;
+            // That it does not go on is not the client's fault: it counts as progress.
+            (*child).member.progress = work::now_ms();
+            self.idle.push(child);
+            self.stalled.push(child);
+        }
+        self.stalled.count() == 1
+    }
+
+    /// Takes a child off whose time has run out, and says which time.
+    fn pop_due(&mut self, now: u32, timeouts: &Timeouts) -> Option<(Orphan, Counter)> {
+        let old = self.age.first().map(|child| {
+            // SAFETY: Members of the list are valid.
+            let since = unsafe { (*child.as_ptr()).member.since };
+            (child, since, timeouts.absolute, Counter::Timeout)
+        });
+        let idle = self.idle.first().map(|child| {
+            // SAFETY: Members of the list are valid.
+            let progress = unsafe { (*child.as_ptr()).member.progress };
+            (child, progress, timeouts.idle, Counter::IdleTimeout)
+        });
+        for (child, from, allowed, why) in old.into_iter().chain(idle) {
+            if now.wrapping_sub(from) >= allowed {
+                // SAFETY: A member of this.
+                unsafe { self.remove(child.as_ptr()) };
+                return Some((Orphan(child), why));
             }
         }
-        self.count = self.count.saturating_sub(1);
-        true
+        None
     }
 
     /// The oldest child.
     pub(super) fn first(&self) -> Option<NonNull<Child>> {
-        NonNull::new(self.first)
+        self.age.first()
     }
 
-    /// Takes the oldest child whose deadline is not after `now`.
-    fn pop(&mut self, now: u32) -> Option<Orphan> {
-        let child = NonNull::new(self.first)?;
-        // SAFETY: Members of the list are valid.
+    /// A reference to the socket of a child that is to try again; it is no longer on that list.
+    fn pop_stalled(&mut self) -> Option<*mut bindings::sock> {
+        let child = self.stalled.first()?.as_ptr();
+        // SAFETY: A member of this; while it is, its socket is not released.
         unsafe {
-            if now.wrapping_sub((*child.as_ptr()).deadline) >= u32::MAX / 2 {
-                return None;
-            }
-            self.remove(child.as_ptr());
+            self.stalled.remove(child);
+            let sk = (*child).sk;
+            bindings::tls_hs_sock_hold(sk);
+            Some(sk)
         }
-        Some(Orphan(child))
     }
 
-    /// Milliseconds from `now` until the oldest child is due.
-    fn due_in(&self, now: u32) -> Option<u32> {
-        let child = NonNull::new(self.first)?;
-        // SAFETY: Members of the list are valid.
-        let left = unsafe { (*child.as_ptr()).deadline }.wrapping_sub(now);
-        Some(if left < u32::MAX / 2 { left } else { 0 })
+    /// Milliseconds from `now` until there is something to do; `None` if there are no children.
+    fn due_in(&self, now: u32, timeouts: &Timeouts) -> Option<u32> {
+        let left = |from: u32, allowed: u32| allowed.saturating_sub(now.wrapping_sub(from));
+        // SAFETY: Members of the lists are valid.
+        let (old, idle) = unsafe {
+            (
+                (*self.age.first()?.as_ptr()).member.since,
+                (*self.idle.first()?.as_ptr()).member.progress,
+            )
+        };
+        let tick = match self.stalled.count() {
+            0 => TICK_MS,
+            _ => RETRY_MS,
+        };
+        let due = left(old, timeouts.absolute).min(left(idle, timeouts.idle));
+        Some(due.saturating_add(1).min(tick))
     }
 }
 
-/// Closes the connections that are overdue; returns in how many milliseconds the next one will be.
-/// Process context.
-pub(in crate::kern) fn reap(listener: &Listener, now: u32) -> Option<u32> {
-    loop {
-        let popped = listener.pending().lock().pop(now);
-        let Some(orphan) = popped else {
-            return listener.pending().lock().due_in(now);
-        };
-        // SAFETY: The socket is ours now.
-        unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::Timeout);
-        orphan.kill();
+/// Milliseconds until the list with one child is to be looked at.
+pub(super) fn first_look(listener: &Listener) -> u32 {
+    let timeouts = Timeouts::of(listener);
+    timeouts.absolute.min(timeouts.idle).min(TICK_MS)
+}
+
+/// The handshake has run, and goes on: bytes were consumed or sent if `moved`, and it can't send if
+/// `stalled` though nothing is on its way.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+pub(super) unsafe fn waits(child: *mut Child, moved: bool, stalled: bool) {
+    // SAFETY: By the requirement.
+    let listener = unsafe { &(*child).listener };
+    if stalled {
+        let mut pending = listener.pending().lock();
+        // SAFETY: By the requirement; the child was added to this listener's. The work is planned
+        // under the lock under which listener was marked as alive.
+        unsafe {
+            if pending.stall(child) && !listener.is_dead() {
+                listener.reap_sooner(RETRY_MS);
+            }
+            Stats::of((*child).sk).count(Counter::SendRetried);
+        }
+    } else if moved {
+        // SAFETY: By the requirement; the child was added to this listener's.
+        unsafe { listener.pending().lock().touch(child) }
     }
+}
+
+/// Closes the connections whose time has run out, lets those try again that had no memory, and
+/// returns in how many milliseconds to come back. Process context.
+pub(in crate::kern) fn reap(listener: &Listener) -> Option<u32> {
+    let timeouts = Timeouts::of(listener);
+    loop {
+        let due = listener.pending().lock().pop_due(work::now_ms(), &timeouts);
+        let Some((orphan, why)) = due else { break };
+        // SAFETY: The socket is ours now.
+        unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(why);
+        orphan.kill();
+        work::relax();
+    }
+    let stalled = listener.pending().lock().stalled.count();
+    for _ in 0..stalled {
+        let popped = listener.pending().lock().pop_stalled();
+        let Some(sk) = popped else { break };
+        // SAFETY: We have a reference to the socket. If it still has a child under its lock, that
+        // stays while the lock is held.
+        unsafe {
+            bindings::tls_hs_lock_sock(sk);
+            if let Some(child) = child_of(sk) {
+                run(child.as_ptr());
+            }
+            bindings::release_sock(sk);
+            bindings::tls_hs_sock_put(sk);
+        }
+        work::relax();
+    }
+    listener.pending().lock().due_in(work::now_ms(), &timeouts)
 }
