@@ -194,9 +194,27 @@ impl<S: DerefMut<Target = [Record]>> Tx<S> {
         self.frontier.announce(&mut self.map, len, kind)
     }
 
-    /// Says what becomes of the packet with this payload.
+    /// Says what becomes of the packet with this payload, in which it looks at headers of records
+    /// that are not known yet.
     pub fn packet(&mut self, seq: u32, payload: &[u8]) -> TxVerdict {
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        self.verdict(seq, len, |frontier, map| frontier.learn(map, seq, payload))
+    }
+
+    /// Says what becomes of the packet with so much payload, all of whose records were announced.
+    pub fn segment(&mut self, seq: u32, len: u32) -> TxVerdict {
+        let end = seq.wrapping_add(len);
+        self.verdict(seq, len, |frontier, _| frontier.covers(end))
+    }
+
+    /// `learn` returns whether there is nothing in the packet from the frontier on that is not
+    /// known.
+    fn verdict(
+        &mut self,
+        seq: u32,
+        len: u32,
+        learn: impl FnOnce(&mut Frontier, &mut Map<S>) -> bool,
+    ) -> TxVerdict {
         if len == 0 {
             return TxVerdict::Plain;
         }
@@ -218,7 +236,7 @@ impl<S: DerefMut<Target = [Record]>> Tx<S> {
             // A record that begins with this packet, or only some bytes of its header do.
             Lookup::NotSent | Lookup::Gap => None,
         };
-        let mut known = self.frontier.learn(&mut self.map, seq, payload);
+        let mut known = learn(&mut self.frontier, &mut self.map);
         if before(end, self.frontier.seq()) {
             // It must not lead the device into a gap.
             known = self.place(end.wrapping_sub(1)).is_some();
@@ -249,6 +267,14 @@ impl<S: DerefMut<Target = [Record]>> Tx<S> {
         if matches!(self.state, TxState::Device | TxState::Recovering(_)) {
             self.state = TxState::Software(0);
         }
+    }
+
+    /// The device does not take the connection: software encrypts as after the credit was used up,
+    /// then there is another request. As long as one is not answered this may only be called
+    /// instead of [`Tx::resync`].
+    pub fn refuse(&mut self) {
+        self.state = TxState::Software(self.policy.backoff);
+        self.counters.refused = self.counters.refused.wrapping_add(1);
     }
 
     /// The stack's answer to a request: record `number` begins at `seq`, which nothing was sent

@@ -7,6 +7,10 @@
 # needed. What is found stays in the cache, the corpus too, and is tried first next time.
 # `make test` does the same for a shorter time.
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-offload
 fuzz: env
 	@$(IN_ROOT) tests/fuzz/run $(if $(INPUT),--input "$(abspath $(INPUT))",$(or $(S),60)) $(F)
+
+# Those of offload_ndo.
+fuzz-offload:
+	@$(MAKE) --no-print-directory fuzz F="offload_map offload_tx offload_rx"

@@ -36,6 +36,44 @@ impl Stream {
         }
     }
 
+    /// The stream that the first of these bytes describe, and the rest of them. Its content is
+    /// made of them, too, so that a fuzzer can write headers into it.
+    pub fn from_bytes(data: &[u8]) -> Option<(Self, &[u8])> {
+        let [protocol, a, b, c, d, number, before, count, rest @ ..] = data else {
+            return None;
+        };
+        let protocol = match protocol % 3 {
+            0 => Protocol::Tls12Gcm,
+            1 => Protocol::Tls12ChaCha20Poly1305,
+            _ => Protocol::Tls13,
+        };
+        let (lens, rest) = rest.split_at_checked(2 * usize::from(*count % 64) + 2)?;
+        let origin = u32::from_be_bytes([*a, *b, *c, *d]);
+        let mut stream = Stream::new(protocol, origin, &vec![0xaa; usize::from(*before)]);
+        for (index, len) in lens.chunks_exact(2).enumerate() {
+            // Short ones for the most part.
+            let len = match len {
+                [high @ 0..0xe0, low] => usize::from(high % 4) * 256 + usize::from(*low),
+                [_, low] => usize::from(*low) * 64 + 64,
+                _ => 0,
+            };
+            let content: Vec<u8> = data.iter().cycle().skip(index).take(len).copied().collect();
+            let content = match (content.is_empty(), protocol) {
+                (true, Protocol::Tls13) => vec![23],
+                _ => content,
+            };
+            let number = u64::from(*number)
+                .wrapping_sub(128)
+                .wrapping_add(index as u64);
+            let kind = match protocol {
+                Protocol::Tls13 => 23,
+                _ => 20 + (index % 5) as u8,
+            };
+            stream.push(number, kind, &content);
+        }
+        Some((stream, rest))
+    }
+
     /// Adds a record with this content. In TLS 1.3 the inner type is part of it.
     pub fn push(&mut self, number: u64, kind: u8, content: &[u8]) {
         let nonce_len = self.protocol.nonce_len() as usize;

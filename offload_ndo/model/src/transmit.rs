@@ -63,6 +63,14 @@ impl Sender {
         self.sent = self.next_end(len);
     }
 
+    /// The device refuses the connection, when the stack answers if it was asked.
+    pub fn refuse(&mut self) {
+        if self.pending.is_none() || self.next_record().is_some() {
+            self.pending = None;
+            self.tx.refuse();
+        }
+    }
+
     /// The driver fails on the last packet.
     pub fn fail(&mut self) {
         let seq = self.stream.seq(self.sent);

@@ -28,6 +28,8 @@ pub struct TxCounters {
     pub recovered: u64,
     /// Times that the credit for prefixes was used up.
     pub demoted: u64,
+    /// Times that the device did not take the connection.
+    pub refused: u64,
     /// Packets that the device or its driver failed on.
     pub failed: u64,
 }

@@ -23,6 +23,7 @@ enum Op {
     Acknowledge { part: usize },
     Fail,
     Forget,
+    Refuse,
 }
 
 fn packet_len() -> impl Strategy<Value = usize> {
@@ -38,6 +39,7 @@ fn op(hard: bool) -> impl Strategy<Value = Op> {
         rare => packet_len().prop_map(Op::Lose),
         rare => Just(Op::Fail),
         rare => Just(Op::Forget),
+        rare => Just(Op::Refuse),
     ]
 }
 
@@ -60,6 +62,7 @@ fn apply(sender: &mut Sender, op: &Op) -> Option<TxVerdict> {
         Op::Acknowledge { part } => sender.acknowledge(sender.acknowledged + flight * part / 1000),
         Op::Fail => sender.fail(),
         Op::Forget => sender.tx.forget(),
+        Op::Refuse => sender.refuse(),
     }
     None
 }
@@ -441,7 +444,23 @@ fn announced_records_need_no_request() {
         sender.tx.announce(100, 23).unwrap();
     }
     assert_eq!(sender.tx.unknown(), 1300);
-    sender.send(50);
+    // Then nothing of the payload is looked at.
+    let fast = TxVerdict::Fast {
+        number: 5,
+        offset: 0,
+    };
+    assert_eq!(sender.tx.segment(1000, 0), TxVerdict::Plain);
+    assert_eq!(sender.tx.segment(1000, 20), fast);
+    assert_eq!(
+        sender.tx.segment(1020, 5),
+        TxVerdict::Fast {
+            number: 5,
+            offset: 20
+        }
+    );
+    assert!(matches!(sender.tx.segment(1000, 25), TxVerdict::Rebuild(_)));
+    sender.sent = at(1000);
+    assert!(matches!(sender.send(50), Some(TxVerdict::Rebuild(_))));
     sender.lose(60);
     let Some(TxVerdict::Rebuild(rebuild)) = sender.send(30) else {
         panic!("the record is not known");
@@ -451,4 +470,38 @@ fn announced_records_need_no_request() {
         sender.packet(at(1050), at(1110)),
         TxVerdict::Rebuild(_)
     ));
+    // Behind what was announced.
+    let TxVerdict::Software { request: Some(_) } = sender.tx.segment(1290, 11) else {
+        panic!("that is not known");
+    };
+}
+
+/// A device that has no room for the connection is asked for again, but not at once.
+#[test]
+fn a_device_that_refuses() {
+    let policy = Policy {
+        delay: 0,
+        credit: 1000,
+        backoff: 60,
+    };
+    let mut sender = Sender::new(three(), 8, policy);
+    sender.sent = 10;
+    sender.tx.refuse();
+    assert_eq!(sender.send(50), Some(TxVerdict::Software { request: None }));
+    assert!(matches!(
+        sender.send(40),
+        Some(TxVerdict::Software { request: Some(_) })
+    ));
+    assert_eq!(
+        sender.send(110),
+        Some(TxVerdict::Software { request: None })
+    );
+    assert_eq!(
+        sender.send(100),
+        Some(TxVerdict::Fast {
+            number: 6,
+            offset: 0
+        })
+    );
+    assert_eq!(sender.tx.counters().refused, 1);
 }
