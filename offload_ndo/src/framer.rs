@@ -106,6 +106,7 @@ impl Framer {
     }
 
     /// As [`Framer::next`], and cuts the piece off `rest`.
+    #[allow(clippy::mut_mut)] // The kernel's lints are stricter than cargo's.
     pub fn next_mut<'a>(&mut self, rest: &mut &'a mut [u8]) -> Option<(Piece, &'a mut [u8])> {
         let piece = self.next(rest)?;
         let (bytes, tail) = core::mem::take(rest).split_at_mut_checked(piece.len as usize)?;
@@ -141,6 +142,11 @@ impl Framer {
     /// Whether a header was none: the framer does not move any more.
     pub const fn lost(&self) -> bool {
         self.lost
+    }
+
+    /// How records are protected.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Number of the record at hand.

@@ -24,8 +24,13 @@
 
 use core::ops::DerefMut;
 
-use crate::seq::{before, distance};
+use crate::seq::{before, distance, within};
 use crate::Record;
+
+/// So many records are looked at all at once.
+const FEW: usize = 16;
+/// Acknowledgements of more records than this are searched for.
+const RELEASE_ONE_BY_ONE: usize = 8;
 
 /// Where a sequence number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,29 +172,43 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
         self.unacknowledged = seq;
         self.begun = true;
         // No record that begins farther back has bytes that are not acknowledged.
-        if distance(self.end, seq) > u16::MAX as i32 {
+        if distance(self.end, seq) > i32::from(u16::MAX) {
             self.end = seq;
         }
-        let mut gone = 0;
-        if let Some(first) = self.first() {
-            if !before(seq, first.end()) {
-                // The record that holds `seq`, or the last that starts before it.
-                let (index, record) = self.last_from(first.start, seq);
-                gone = match before(seq, record.end()) {
-                    true => index,
-                    false => index.wrapping_add(1),
-                };
+        let mut gone = 0usize;
+        while let Some(first) = self.first() {
+            if before(seq, first.end()) {
+                break;
             }
+            let step = match gone < RELEASE_ONE_BY_ONE {
+                true => 1,
+                false => {
+                    // The record that holds `seq`, or the last that starts before it.
+                    let (index, record) = self.last_from(first.start, seq);
+                    match before(seq, record.end()) {
+                        true => index,
+                        false => index.wrapping_add(1),
+                    }
+                }
+            };
+            self.head = self.slot(step);
+            self.len = self.len.saturating_sub(step);
+            gone = gone.wrapping_add(step);
         }
-        self.head = self.slot(gone);
-        self.len = self.len.saturating_sub(gone);
         gone
     }
 
     /// Where a sequence number is.
     pub fn lookup(&self, seq: u32) -> Lookup {
         if let Some(first) = self.first() {
-            if !before(seq, first.start) && before(seq, self.end) {
+            // What is sent again most is what is waited for, and new data is at the end.
+            for record in [first, self.at(self.len.wrapping_sub(1))] {
+                let offset = seq.wrapping_sub(record.start);
+                if offset < u32::from(record.len) {
+                    return Lookup::Found { record, offset };
+                }
+            }
+            if within(seq, first.start, self.end) {
                 let (_, record) = self.last_from(first.start, seq);
                 let offset = seq.wrapping_sub(record.start);
                 if offset < u32::from(record.len) {
@@ -237,14 +256,24 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
 
     /// The last record that starts at or before `seq`, which is not before `origin`, the start of
     /// the first record.
-    ///
-    /// The guess takes all records for equally long. Around it, the step doubles until the record
-    /// is between two that were looked at; then the interval is halved.
     fn last_from(&self, origin: u32, seq: u32) -> (usize, Record) {
         let target = seq.wrapping_sub(origin);
         let starts_by = |record: &Record| record.start.wrapping_sub(origin) <= target;
+        if self.len <= FEW {
+            // Without a branch that depends on what is looked for.
+            let (old, new) = self.slices();
+            let starts = |records: &[Record]| {
+                records.iter().fold(0usize, |count, record| {
+                    count.wrapping_add(usize::from(starts_by(record)))
+                })
+            };
+            let index = starts(old).wrapping_add(starts(new)).saturating_sub(1);
+            return (index, self.at(index));
+        }
 
-        // The answer is `low` or behind it, and before `high`.
+        // The answer is `low` or behind it, and before `high`. The guess takes all records for
+        // equally long. Around it, the step doubles until the record is between two that were
+        // looked at; then the interval is halved.
         let mut low = 0;
         let mut high = self.len;
         let mut found = self.at(0);
@@ -268,7 +297,6 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                 false => probe.saturating_sub(step),
             };
             step = step.wrapping_shl(1);
-            // Between two that were looked at, the interval is halved.
             halve = halve || next <= low || next >= high;
             probe = match halve {
                 true => low.wrapping_add(high.wrapping_sub(low) >> 1),
@@ -276,6 +304,16 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
             };
         }
         (low, found)
+    }
+
+    /// The records in the order of the stream, in two pieces.
+    fn slices(&self) -> (&[Record], &[Record]) {
+        let (new, old) = self.ring.split_at_checked(self.head).unwrap_or((&[], &[]));
+        let more = self.len.saturating_sub(old.len());
+        (
+            old.get(..self.len).unwrap_or(old),
+            new.get(..more).unwrap_or(&[]),
+        )
     }
 
     /// An index below `len`.
