@@ -29,5 +29,11 @@ pub mod bindings {
     include!(env!("TLSDEV_BINDINGS"));
 }
 
+pub(crate) mod dev;
+pub(crate) mod frag;
 pub(crate) mod lock;
+pub(crate) mod request;
+pub(crate) mod secret;
 pub(crate) mod skb;
+pub(crate) mod socket;
+pub(crate) mod work;

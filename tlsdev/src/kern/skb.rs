@@ -86,6 +86,12 @@ impl Skb {
         unsafe { bindings::tlsdev_skb_decrypted(self.as_raw()) }
     }
 
+    /// Says whether the payload is plaintext.
+    pub fn set_decrypted(&mut self, decrypted: bool) {
+        // SAFETY: By the invariants. The mark is this packet's, also if its bytes are shared.
+        unsafe { bindings::tlsdev_skb_set_decrypted(self.as_raw(), decrypted) }
+    }
+
     /// Offset of TCP's payload, in a packet that the stack sends.
     pub fn tcp_headers(&self) -> usize {
         // SAFETY: By the invariants; offsets that the stack has set.
@@ -154,8 +160,7 @@ impl PrivateSkb {
 
     /// Says whether the payload is plaintext.
     pub fn set_decrypted(&mut self, decrypted: bool) {
-        // SAFETY: By the invariants.
-        unsafe { bindings::tlsdev_skb_set_decrypted(self.0.as_raw(), decrypted) }
+        self.0.set_decrypted(decrypted);
     }
 
     /// An ordinary packet again.
