@@ -4,5 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod clock;
+pub(crate) mod gcm;
 pub(crate) mod netdev;
 pub(crate) mod params;

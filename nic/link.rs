@@ -2,31 +2,40 @@
 
 //! Two devices back to back, and a third that hears what passes between them.
 
+use crate::hardware::{segment, Device, Hardware};
 use crate::kern::netdev::{disconnect, Ethernet, Slot};
-use crate::kern::params::{happens, random_below, Param};
-use crate::packet::{self, HEADERS};
+use crate::kern::params::{self, count_down, happens, random_below, Param};
 use crate::stat::{Stat, Statistics, NAMES};
 use kernel::prelude::*;
 use kernel::sync::Arc;
-use tlsdev::{new_bh_lock, BhLock, Skb};
+use tlsdev::bindings::net_device;
+use tlsdev::{new_bh_lock, BhLock, Offload, Skb};
 
 /// One of the two ends of a wire.
 #[pin_data]
 struct End {
     netdev: Slot,
-    statistics: Statistics,
+    offload: Arc<Offload<Device>>,
     /// A packet that waits for the next one, to come after it.
     #[pin]
     held: BhLock<Option<Skb>>,
 }
 
 impl End {
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
             netdev: Slot::new(),
-            statistics: Statistics::new(),
+            offload: Offload::new(Device(KBox::pin_init(Hardware::new(), GFP_KERNEL)?))?,
             held <- new_bh_lock!(None),
         })
+    }
+
+    fn hardware(&self) -> &Hardware {
+        &self.offload.nic().0
+    }
+
+    fn count(&self, stat: Stat) {
+        self.hardware().statistics.count(stat);
     }
 }
 
@@ -50,7 +59,7 @@ pub(crate) enum Side {
 impl Link {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 left <- End::new(),
                 right <- End::new(),
                 tap: Slot::new(),
@@ -87,20 +96,29 @@ impl Link {
     /// Sends a packet to the other side, with what may happen to it on the way.
     fn send(&self, side: Side, mut skb: Skb) {
         let (end, other) = self.end(side);
-        if happens(Param::Drop) {
-            return end.statistics.count(Stat::WireDropped);
+        // What was sent is heard, also if it does not arrive.
+        if self.tap.running() {
+            if let Some(copy) = skb.share() {
+                self.tap.deliver(copy);
+            }
+        }
+        let nth = params::get(Param::DropNth) > 0
+            && segment(&skb).is_some_and(|segment| !segment.payload.is_empty())
+            && count_down(Param::DropNth);
+        if nth || happens(Param::Drop) {
+            return end.count(Stat::WireDropped);
         }
         if happens(Param::Corrupt) {
-            skb = corrupted(skb, &end.statistics);
+            skb = corrupted(skb, &end.hardware().statistics);
         }
         if happens(Param::Duplicate) {
             if let Some(twin) = skb.share() {
-                end.statistics.count(Stat::WireDuplicated);
+                end.count(Stat::WireDuplicated);
                 self.carry(end, other, twin);
             }
         }
         if happens(Param::Reorder) {
-            end.statistics.count(Stat::WireReordered);
+            end.count(Stat::WireReordered);
             let before = end.held.lock().replace(skb);
             if let Some(before) = before {
                 self.carry(end, other, before);
@@ -115,28 +133,19 @@ impl Link {
     }
 
     fn carry(&self, end: &End, other: &End, skb: Skb) {
-        if self.tap.running() {
-            if let Some(copy) = skb.share() {
-                self.tap.deliver(copy);
-            }
+        if !other.netdev.running() {
+            return end.count(Stat::WireNoPeer);
         }
+        let skb = other.hardware().receive(skb);
         if !other.netdev.deliver(skb) {
-            end.statistics.count(Stat::WireNoPeer);
+            end.count(Stat::WireNoPeer);
         }
     }
 }
 
 /// The packet with a byte of its payload changed, if it has one.
 fn corrupted(skb: Skb, statistics: &Statistics) -> Skb {
-    let mut head = [0; HEADERS];
-    let len = skb.len();
-    let Some(head) = head.get_mut(..len.min(HEADERS)) else {
-        return skb;
-    };
-    if !skb.copy_bits(0, head) {
-        return skb;
-    }
-    let Some(segment) = packet::parse(head, len) else {
+    let Some(segment) = segment(&skb) else {
         return skb;
     };
     let Some(mut copy) = skb.private_copy() else {
@@ -165,17 +174,35 @@ impl Nic {
 }
 
 impl Ethernet for Nic {
-    const STATISTICS: &'static [&'static CStr] = NAMES;
+    type Nic = Device;
 
-    fn transmit(&self, mut skb: Skb) {
+    const STATISTICS: [&'static [&'static CStr]; 2] = [NAMES, tlsdev::NAMES];
+
+    fn offload(&self) -> Option<&Arc<Offload<Device>>> {
+        Some(&self.link.end(self.side).0.offload)
+    }
+
+    fn transmit(&self, dev: *mut net_device, mut skb: Skb) {
         let (end, _) = self.link.end(self.side);
         end.netdev.count_tx(skb.len());
         skb.timestamp();
-        self.link.send(self.side, skb);
+        let mut encrypted = None;
+        let plain = end.offload.transmit(dev, skb, |context, skb| {
+            encrypted = Some(end.hardware().encrypt(context, skb)?);
+            Ok(())
+        });
+        if let Some(mut skb) = plain.or(encrypted) {
+            skb.set_decrypted(false);
+            self.link.send(self.side, skb);
+        }
     }
 
     fn statistic(&self, index: usize) -> u64 {
-        self.link.end(self.side).0.statistics.get(index)
+        let (end, _) = self.link.end(self.side);
+        match index.checked_sub(NAMES.len()) {
+            Some(index) => end.offload.counters().get(index),
+            None => end.hardware().statistics.get(index),
+        }
     }
 }
 
@@ -183,9 +210,15 @@ impl Ethernet for Nic {
 pub(crate) struct Tap;
 
 impl Ethernet for Tap {
-    const STATISTICS: &'static [&'static CStr] = &[];
+    type Nic = Device;
 
-    fn transmit(&self, _: Skb) {}
+    const STATISTICS: [&'static [&'static CStr]; 2] = [&[], &[]];
+
+    fn offload(&self) -> Option<&Arc<Offload<Device>>> {
+        None
+    }
+
+    fn transmit(&self, _: *mut net_device, _: Skb) {}
 
     fn statistic(&self, _: usize) -> u64 {
         0

@@ -10,6 +10,8 @@
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
+mod engine;
+mod hardware;
 mod kern;
 mod link;
 mod packet;
@@ -45,6 +47,7 @@ impl Drop for Wire {
 
 impl kernel::Module for Module {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        kern::gcm::self_test()?;
         let link = Link::new()?;
         let wire = Wire(link.clone());
         let end = |name, side| {
@@ -68,9 +71,13 @@ const fn bit(bit: u32) -> u64 {
     1 << bit
 }
 
-/// What the devices can do: scattered packets, and checksums that nobody needs to compute because
-/// the wire is memory.
+/// What the devices can do: scattered packets, checksums that nobody needs to compute because the
+/// wire is memory, and kTLS.
 const FEATURES: u64 = {
     use tlsdev::bindings::*;
-    bit(NETIF_F_SG_BIT) | bit(NETIF_F_HW_CSUM_BIT) | bit(NETIF_F_RXCSUM_BIT)
+    bit(NETIF_F_SG_BIT)
+        | bit(NETIF_F_HW_CSUM_BIT)
+        | bit(NETIF_F_RXCSUM_BIT)
+        | bit(NETIF_F_HW_TLS_TX_BIT)
+        | bit(NETIF_F_HW_TLS_RX_BIT)
 };

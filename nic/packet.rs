@@ -15,7 +15,6 @@ pub(crate) struct Flow {
 }
 
 /// A segment of a connection.
-#[allow(dead_code)]
 pub(crate) struct Segment {
     pub(crate) flow: Flow,
     pub(crate) seq: u32,

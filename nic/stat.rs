@@ -23,6 +23,14 @@ statistics! {
     WireCorrupted c"wire_corrupted"
     WireNoPeer c"wire_no_peer"
     NoMemory c"no_memory"
+    RxDecrypted c"rx_tls_decrypted_packets"
+    RxDecryptedBytes c"rx_tls_decrypted_bytes"
+    RxAbsorbed c"rx_tls_absorbed_packets"
+    RxPassed c"rx_tls_passed_packets"
+    RxAuthFailed c"rx_tls_err"
+    RxRequest c"rx_tls_resync_req_pkt"
+    TxNanoseconds c"tx_hardware_ns"
+    RxNanoseconds c"rx_hardware_ns"
 }
 
 /// All of a device's.

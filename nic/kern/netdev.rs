@@ -9,27 +9,34 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Release};
 use kernel::sync::Arc;
 use tlsdev::bindings::{self, ethtool_ops, ethtool_stats, net_device, net_device_ops, sk_buff};
-use tlsdev::Skb;
+use tlsdev::{Nic, Offload, Skb};
 
 /// The side of an Ethernet device that its driver writes.
 pub(crate) trait Ethernet: Send + Sync + 'static {
-    /// Names of what `ethtool -S` shows.
-    const STATISTICS: &'static [&'static CStr];
+    /// The device's part in kTLS offload.
+    type Nic: Nic;
 
-    /// Sends a packet, with bottom halves disabled.
-    fn transmit(&self, skb: Skb);
+    /// Names of what `ethtool -S` shows, one list after the other.
+    const STATISTICS: [&'static [&'static CStr]; 2];
+
+    /// What kTLS is offloaded to, if it is.
+    fn offload(&self) -> Option<&Arc<Offload<Self::Nic>>>;
+
+    /// Sends a packet, with bottom halves disabled. `dev` is the device.
+    fn transmit(&self, dev: *mut net_device, skb: Skb);
 
     /// The value of a statistic.
     fn statistic(&self, index: usize) -> u64;
 }
 
-/// What lies at netdev_priv().
+/// What lies at netdev_priv(). `offload` comes first, as [`Offload::attach`] wants it.
 ///
 /// # Invariants
 ///
-/// `driver` comes from [`Arc::into_raw`] and is valid as long as the device is.
+/// `offload` is null or the driver's, which keeps it. `driver` comes from [`Arc::into_raw`] and is valid as long as the device is.
 #[repr(C)]
-struct Private<T> {
+struct Private<T: Ethernet> {
+    offload: *const Offload<T::Nic>,
     driver: *const T,
 }
 
@@ -58,8 +65,15 @@ impl<T: Ethernet> Registration<T> {
             );
             let dev = NonNull::new(dev).ok_or(ENOMEM)?;
             bindings::tlsdev_set_features(dev.as_ptr(), features);
+            let offload = match driver.offload() {
+                Some(offload) => {
+                    Offload::<T::Nic>::attach(dev.as_ptr());
+                    Arc::as_ptr(offload)
+                }
+                None => ptr::null(),
+            };
             let driver = Arc::into_raw(driver);
-            private::<T>(dev.as_ptr()).write(Private { driver });
+            private::<T>(dev.as_ptr()).write(Private { offload, driver });
             let err = bindings::register_netdev(dev.as_ptr());
             if err < 0 {
                 bindings::free_netdev(dev.as_ptr());
@@ -79,6 +93,7 @@ impl<T: Ethernet> Drop for Registration<T> {
             let dev = self.0.as_ptr();
             bindings::unregister_netdev(dev);
             let driver = (*private::<T>(dev)).driver;
+            // Sessions that were here are deleted by now: kTLS does that when a device goes down.
             bindings::free_netdev(dev);
             drop(Arc::from_raw(driver));
         }
@@ -151,7 +166,7 @@ pub(crate) fn disconnect<'a>(slots: impl Iterator<Item = &'a Slot>) {
 /// # Safety
 ///
 /// `dev` is valid and was allocated by [`Registration::new`] of the same type.
-unsafe fn private<T>(dev: *mut net_device) -> *mut Private<T> {
+unsafe fn private<T: Ethernet>(dev: *mut net_device) -> *mut Private<T> {
     // SAFETY: By the requirement.
     unsafe { bindings::tlsdev_netdev_priv(dev).cast() }
 }
@@ -159,9 +174,13 @@ unsafe fn private<T>(dev: *mut net_device) -> *mut Private<T> {
 /// # Safety
 ///
 /// As for [`private`], and the device is registered during `'a`.
-unsafe fn driver<'a, T>(dev: *mut net_device) -> &'a T {
+unsafe fn driver<'a, T: Ethernet>(dev: *mut net_device) -> &'a T {
     // SAFETY: By the requirement and the invariants of `Private`.
     unsafe { &*(*private::<T>(dev)).driver }
+}
+
+fn statistics<T: Ethernet>() -> impl Iterator<Item = &'static CStr> {
+    T::STATISTICS.into_iter().flatten().copied()
 }
 
 struct Operations<T>(core::marker::PhantomData<T>);
@@ -225,7 +244,7 @@ unsafe extern "C" fn start_xmit<T: Ethernet>(
     // SAFETY: By the requirement; the device is registered.
     unsafe {
         if let Some(skb) = Skb::from_raw(skb) {
-            driver::<T>(dev).transmit(skb);
+            driver::<T>(dev).transmit(dev, skb);
         }
     }
     bindings::netdev_tx_NETDEV_TX_OK
@@ -236,7 +255,7 @@ unsafe extern "C" fn start_xmit<T: Ethernet>(
 /// ethtool calls this for our device.
 unsafe extern "C" fn get_sset_count<T: Ethernet>(_: *mut net_device, set: c_int) -> c_int {
     if set == bindings::ethtool_stringset_ETH_SS_STATS as c_int {
-        T::STATISTICS.len() as c_int
+        statistics::<T>().count() as c_int
     } else {
         -(bindings::EOPNOTSUPP as c_int)
     }
@@ -247,7 +266,7 @@ unsafe extern "C" fn get_sset_count<T: Ethernet>(_: *mut net_device, set: c_int)
 /// ethtool calls this for our device, with room for the strings of the set.
 unsafe extern "C" fn get_strings<T: Ethernet>(_: *mut net_device, set: u32, mut data: *mut u8) {
     if set == bindings::ethtool_stringset_ETH_SS_STATS {
-        for name in T::STATISTICS {
+        for name in statistics::<T>() {
             // SAFETY: There is room for as many as get_sset_count() said.
             unsafe { bindings::tlsdev_ethtool_puts(&mut data, name.as_char_ptr().cast()) };
         }
@@ -262,7 +281,7 @@ unsafe extern "C" fn get_ethtool_stats<T: Ethernet>(
     _: *mut ethtool_stats,
     data: *mut u64,
 ) {
-    for index in 0..T::STATISTICS.len() {
+    for (index, _) in statistics::<T>().enumerate() {
         // SAFETY: There is room for as many as get_sset_count() said.
         unsafe { data.add(index).write(driver::<T>(dev).statistic(index)) };
     }

@@ -7,6 +7,7 @@ use tlsdev::bindings;
 
 extern "C" {
     fn tls_hs_nic_param(index: c_uint) -> u32;
+    fn tls_hs_nic_count_down(index: c_uint) -> bool;
 }
 
 /// In the order of params.h.
@@ -17,6 +18,14 @@ pub(crate) enum Param {
     Duplicate,
     Reorder,
     Corrupt,
+    Refuse,
+    Forget,
+    Delay,
+    Credit,
+    Backoff,
+    Records,
+    RxDelay,
+    DropNth,
 }
 
 /// The value at this moment.
@@ -30,6 +39,12 @@ pub(crate) fn happens(param: Param) -> bool {
     let of_10000 = get(param);
     // SAFETY: No requirement.
     of_10000 > 0 && unsafe { bindings::tlsdev_random() } % 10_000 < of_10000
+}
+
+/// Counts the parameter down; true when that makes it 0.
+pub(crate) fn count_down(param: Param) -> bool {
+    // SAFETY: No requirement.
+    unsafe { tls_hs_nic_count_down(param as c_uint) }
 }
 
 /// A random number below `limit`, which may be 0.

@@ -4,6 +4,7 @@
 # tls_hs_nic.ko as a pair of network devices, without any TLS: packets pass, the
 # knobs do what they say, the devices come and go.
 
+import json
 import socket
 import subprocess
 
@@ -12,7 +13,7 @@ from tls_nic import *
 
 @case("ping, IPv4 and IPv6")
 def _():
-    with Pair():
+    with Pair() as pair, pair.near:
         for address in (FAR_ADDRESS, FAR_ADDRESS6):
             command(f"ping -q -c 3 -i 0.2 {address}")
 
@@ -34,8 +35,9 @@ def _():
         near, far = pair.connect()
         transfer(near, far, 500_000)
         for direction in ("tx", "rx"):
-            with open(f"/sys/class/net/{NEAR}/statistics/{direction}_packets") as file:
-                expect_true(int(file.read()) > 10, direction)
+            with pair.near:
+                link = json.loads(command(f"ip -s -j link show dev {NEAR}"))[0]
+            expect_true(link["stats64"][direction]["packets"] > 10, direction)
 
 
 @case("the wire loses, doubles, reorders; TCP gets over it", limit=60)
@@ -79,7 +81,7 @@ def _():
         tap.close()
 
 
-@case("a device goes down, with traffic, and comes back", limit=60)
+@case("a device goes down, with traffic, and comes back", limit=120)
 def _():
     with Pair() as pair:
         near, far = pair.connect()
@@ -88,15 +90,7 @@ def _():
             with place:
                 command(f"ip link set {device} down")
                 command(f"ip link set {device} up")
-                if device == NEAR:
-                    command(f"ip -6 addr add {NEAR_ADDRESS6}/64 dev {NEAR} nodad")
-            try:
-                sender.result(20)
-            except Failure:
-                print(command("ss -tinmo"), pair.statistics(), pair.statistics(FAR), command("ip -s link"), command("ip route"), command("ip neigh"), command("tc -s qdisc"))
-                with pair.far:
-                    print(command("ss -tinmo"), command("ip -s link"), command("ip route"), command("ip neigh"), command("tc -s qdisc"))
-                raise
+            sender.result(60)
 
 
 @case("rmmod with traffic", limit=60)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The pair of network devices that offload kTLS, tls_hs_nic.ko: one end here, the
-# other in a network namespace of its own, and what listens on the wire between them.
+# The pair of network devices that offload kTLS, tls_hs_nic.ko: two ends in network
+# namespaces, near and far, and what listens on the wire between them.
 
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 
 from tap import *
@@ -48,17 +49,20 @@ class Namespace:
 
 
 class Pair:
-    """The module, and both devices with addresses. near and far are the two places to be."""
+    """The module, and both devices with addresses. near and far are the places to be."""
 
     def __init__(self, mtu=1500, **parameters):
         subprocess.run(["modprobe", "tls"], check=True)
         subprocess.run(["insmod", NIC_KO, *(f"{name}={value}" for name, value in parameters.items())], check=True)
-        self.far = Namespace()
-        self.near = contextlib.nullcontext()
-        self.far.take(FAR)
-        self._up(NEAR, NEAR_ADDRESS, NEAR_ADDRESS6, mtu)
-        with self.far:
-            self._up(FAR, FAR_ADDRESS, FAR_ADDRESS6, mtu)
+        # Both ends in namespaces, where no other route leads to them.
+        self.near, self.far = Namespace(), Namespace()
+        for device, place, address, address6 in (
+            (NEAR, self.near, NEAR_ADDRESS, NEAR_ADDRESS6),
+            (FAR, self.far, FAR_ADDRESS, FAR_ADDRESS6),
+        ):
+            place.take(device)
+            with place:
+                self._up(device, address, address6, mtu)
 
     @staticmethod
     def _up(device, address, address6, mtu):
@@ -73,7 +77,8 @@ class Pair:
         self.close()
 
     def close(self):
-        self.far.close()
+        for place in (self.near, self.far):
+            place.close()
         unload_nic()
 
     def statistics(self, device=NEAR):
@@ -81,14 +86,18 @@ class Pair:
             lines = command(f"ethtool -S {device}").splitlines()[1:]
         return {name.strip(): int(value) for name, value in (line.split(":") for line in lines)}
 
-    def connect(self, address=FAR_ADDRESS, options=()):
-        """A connection from here to there: both its ends, ours first."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    def listen(self, address=FAR_ADDRESS):
         with self.far:
-            server = socket.socket(family)
+            server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             server.bind((address, 0))
             server.listen()
-        client = socket.socket(family)
+        return server
+
+    def connect(self, address=FAR_ADDRESS, options=(), server=None):
+        """A connection from here to there: both its ends, ours first."""
+        server = server or self.listen(address)
+        with self.near:
+            client = socket.socket(server.family)
         for level, option, value in options:
             client.setsockopt(level, option, value)
         client.settimeout(60)
@@ -100,6 +109,9 @@ class Pair:
 
 
 def unload_nic():
+    if not os.path.exists("/sys/module/tls_hs_nic"):
+        return
+
     def removed():
         return subprocess.run(["rmmod", "tls_hs_nic"], stderr=subprocess.DEVNULL).returncode == 0
 
@@ -137,6 +149,16 @@ class Pattern:
         return self._long[offset : offset + size]
 
 
+class Shifted:
+    """A pattern from an offset on."""
+
+    def __init__(self, pattern, offset):
+        self._pattern, self._offset = pattern, offset
+
+    def at(self, offset, size):
+        return self._pattern.at(self._offset + offset, size)
+
+
 def send_pattern(sock, pattern, total, size=65536):
     sent = 0
     while sent < total:
@@ -162,3 +184,96 @@ def transfer(source, sink, total, pattern=None, size=65536, seconds=100):
     sender = Background(send_pattern, source, pattern, total, size)
     receive_pattern(sink, pattern, total)
     sender.result(seconds)
+
+
+# --- kTLS ---------------------------------------------------------------------
+
+SOL_TLS = 282
+TCP_ULP = 31
+TLS_TX, TLS_RX, TLS_TX_ZEROCOPY_RO = 1, 2, 3
+TLS_1_2_VERSION = 0x0303
+TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_256 = 51, 52
+# Of a record: header, explicit nonce, tag.
+OVERHEAD = 5 + 8 + 16
+
+
+class Keys:
+    """Keys of one direction of a connection under TLS 1.2."""
+
+    def __init__(self, cipher=TLS_CIPHER_AES_GCM_128, version=TLS_1_2_VERSION):
+        self.key = os.urandom(16 if cipher == TLS_CIPHER_AES_GCM_128 else 32)
+        self.salt = os.urandom(4)
+        self._head = struct.pack("=HH", version, cipher)
+
+    def info(self, number=0):
+        number = number.to_bytes(8, "big")
+        return self._head + number + self.key + self.salt + number
+
+    def transmit(self, sock):
+        sock.setsockopt(SOL_TLS, TLS_TX, self.info())
+
+    def receive(self, sock):
+        sock.setsockopt(SOL_TLS, TLS_RX, self.info())
+
+
+def features(device, place, **switches):
+    names = {"tx": "tls-hw-tx-offload", "rx": "tls-hw-rx-offload"}
+    with place:
+        command(f"ethtool -K {device} " + " ".join(f"{names[name]} {'on' if on else 'off'}" for name, on in switches.items()))
+
+
+def offloaded(pair, tx=True, rx=True):
+    """From now on sessions are offloaded by the near device when they send, by the far one when they receive."""
+    features(NEAR, pair.near, tx=tx, rx=False)
+    features(FAR, pair.far, tx=False, rx=rx)
+
+
+def session(pair, keys=None, **options):
+    """A connection whose data from here to there is protected, and the keys."""
+    near, far = pair.connect(**options)
+    keys = keys or Keys()
+    for sock in (near, far):
+        sock.setsockopt(socket.SOL_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_TCP, TCP_ULP, b"tls")
+    keys.receive(far)
+    keys.transmit(near)
+    return near, far, keys
+
+
+class Wire:
+    """Hears what is sent to a port of the far end, until check(), which says whether it was records."""
+
+    def __init__(self, port, keys, pattern, device=WIRE):
+        command(f"ip link set {device} up")
+        path = f"{os.environ['HS_TMP']}/pattern"
+        with open(path, "wb") as file:
+            file.write(pattern.block)
+        arguments = [device, str(port), keys.key.hex(), keys.salt.hex(), path]
+        self._process = subprocess.Popen(
+            ["./offload_wire", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        expect(self._process.stdout.readline(), "listening\n")
+
+    def check(self, records=None):
+        """What was heard: segments, octets, octets sent again, records."""
+        output, error = self._process.communicate("", timeout=60)
+        expect(self._process.returncode, 0, f"on the wire: {error.strip()}")
+        heard = dict(zip(("segments", "octets", "again", "records"), map(int, output.split())))
+        if records is not None:
+            expect(heard["records"], records, "records on the wire")
+        return heard
+
+
+class Growth:
+    """How statistics of a device have grown."""
+
+    def __init__(self, pair, device):
+        self._pair, self._device = pair, device
+        self._before = pair.statistics(device)
+
+    def __getitem__(self, name):
+        return self._pair.statistics(self._device)[name] - self._before[name]
+
+    def all(self):
+        now = self._pair.statistics(self._device)
+        return {name: value - self._before[name] for name, value in now.items()}
