@@ -191,8 +191,7 @@ impl Ethernet for Nic {
             encrypted = Some(end.hardware().encrypt(context, skb)?);
             Ok(())
         });
-        if let Some(mut skb) = plain.or(encrypted) {
-            skb.set_decrypted(false);
+        if let Some(skb) = plain.or(encrypted) {
             self.link.send(self.side, skb);
         }
     }

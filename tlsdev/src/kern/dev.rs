@@ -73,10 +73,22 @@ impl<N: Nic> Offload<N> {
 
     /// What a driver does first with a packet, in ndo_start_xmit(). A packet with plaintext of a
     /// session goes to the device through `post`, with the device's context: that sends it, or
-    /// returns it if the device can't. What this returns is to be sent as it is.
+    /// returns it if the device can't. What this returns is to be sent as it is, and is not marked
+    /// as plaintext: the stack leaves the mark on what it has encrypted.
     ///
     /// `dev` is the driver's device, of which nothing but the address is used.
     pub fn transmit(
+        &self,
+        dev: *mut net_device,
+        skb: Skb,
+        post: impl FnOnce(&mut N::Context, Skb) -> Result<(), Skb>,
+    ) -> Option<Skb> {
+        let mut skb = self.through(dev, skb, post)?;
+        skb.set_decrypted(false);
+        Some(skb)
+    }
+
+    fn through(
         &self,
         dev: *mut net_device,
         skb: Skb,
