@@ -6,7 +6,7 @@ use crate::kern::crypto::{self as lib, cpu, AesGcm, ChaChaPoly, Secret};
 use crypto_p256::ecdsa::{HmacSha256, SigningKey, DER_MAX_LEN};
 use crypto_p256::{ecdh, x25519, Cpu};
 use kernel::prelude::*;
-use tls_hs::{Aead, Error as TlsError, NamedGroup, Reason};
+use tls_hs::{Aead, Error as TlsError, Hmac, NamedGroup, Reason};
 
 /// Longest public share: an uncompressed point.
 pub(crate) const SHARE_MAX: usize = ecdh::PUBLIC_LEN;
@@ -28,21 +28,17 @@ pub(crate) struct Lib;
 
 impl HmacSha256 for Lib {
     fn mac(&self, key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) {
-        lib::hmac_sha256(key, parts, out);
+        let mut mac = lib::HmacSha256::new();
+        mac.set_key(key);
+        mac.mac(parts, out);
     }
 }
 
 impl tls_hs::Crypto for Lib {
     type Sha256 = lib::Sha256;
     type Sha384 = lib::Sha384;
-
-    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
-        lib::hmac_sha256(key, msg, out);
-    }
-
-    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
-        lib::hmac_sha384(key, msg, out);
-    }
+    type HmacSha256 = lib::HmacSha256;
+    type HmacSha384 = lib::HmacSha384;
 
     fn seal(
         &mut self,

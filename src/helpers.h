@@ -32,7 +32,9 @@ struct tls_hs_gcm {
 #endif
 
 struct hmac_sha256_ctx;
+struct hmac_sha256_key;
 struct hmac_sha384_ctx;
+struct hmac_sha384_key;
 struct inet_connection_sock_af_ops;
 struct key;
 struct key_type;
@@ -127,6 +129,8 @@ unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
 
 void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);
+void tls_hs_hmac_sha256_init(struct hmac_sha256_ctx *ctx, const struct hmac_sha256_key *key);
+void tls_hs_hmac_sha384_init(struct hmac_sha384_ctx *ctx, const struct hmac_sha384_key *key);
 void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_hmac_sha384_update(struct hmac_sha384_ctx *ctx, const u8 *data, size_t len);
 bool tls_hs_has_bmi2_adx(void);

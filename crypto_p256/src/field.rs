@@ -60,16 +60,26 @@ impl Fe {
         Fe(limbs::select(mask, &self.0, &arith.sub(&Fe::ZERO, self).0))
     }
 
+    /// 2^768 mod p. The limbs of a are a R; their inverse is 1/(a R), which R^3 in Montgomery form
+    /// takes to R/a.
+    const R3: Fe = Fe([
+        0xffff_fffd_0000_000a,
+        0xffff_ffed_ffff_fff7,
+        0x0000_0005_ffff_fffc,
+        0x0000_0018_0000_0001,
+    ]);
+
     /// `1 / self`, and 0 for 0.
     pub(crate) fn invert<A: Arith>(&self, arith: A) -> Fe {
-        // The limbs are a R; their inverse is 1/(a R), which R^3 in Montgomery form takes to R/a.
-        const R3: Fe = Fe([
-            0xffff_fffd_0000_000a,
-            0xffff_ffed_ffff_fff7,
-            0x0000_0005_ffff_fffc,
-            0x0000_0018_0000_0001,
-        ]);
-        arith.mul(&Fe(inverse::invert(arith, &self.0, &inverse::P)), &R3)
+        arith.mul(&Fe(inverse::invert(arith, &self.0, &inverse::P)), &Self::R3)
+    }
+
+    /// `1 / self`, and 0 for 0; only for public numbers.
+    pub(crate) fn invert_vartime<A: Arith>(&self, arith: A) -> Fe {
+        arith.mul(
+            &Fe(inverse::invert_vartime(&self.0, &inverse::P)),
+            &Self::R3,
+        )
     }
 
     /// 1 when `self` equals `b`, else 0.

@@ -99,6 +99,64 @@ pub(crate) fn invert<S: DivSteps>(steps: S, a: &Limbs, modulus: &Modulus) -> Lim
     normalize(&d, f[4] >> 63, modulus)
 }
 
+/// [`invert`] for a public `a`: as many steps as it takes, and 62 at a time.
+pub(crate) fn invert_vartime(a: &Limbs, modulus: &Modulus) -> Limbs {
+    let mut f = modulus.m;
+    let mut g = to_signed62(a);
+    let mut d = [0; 5];
+    let mut e = [1, 0, 0, 0, 0];
+    let mut eta = -1;
+    while g != [0; 5] {
+        let (next, t) = batch_vartime(eta, f[0], g[0]);
+        eta = next;
+        (f, g) = update_fg(&t, &f, &g);
+        (d, e) = update_de(&t, &d, &e, modulus);
+    }
+    normalize(&d, f[4] >> 63, modulus)
+}
+
+/// 62 steps of the form with whole delta = -eta, which has simpler runs:
+///
+/// ```text
+/// eta < 0 and g odd:  eta' = -eta - 1,  f' = g,  g' = (g - f) / 2
+/// else:               eta' = eta - 1,   f' = f,  g' = (g + (g mod 2) f) / 2
+/// ```
+///
+/// All steps up to the next odd g are shifts. As long as eta stays above 0 no step exchanges f and
+/// g, so that up to 6 of them are one addition of the multiple of f that makes so many bits of g 0.
+fn batch_vartime(mut eta: i64, f: i64, g: i64) -> (i64, Matrix) {
+    const STEPS: u32 = 62;
+    let (mut u, mut v, mut q, mut r) = (1i64, 0i64, 0i64, 1i64);
+    let (mut f, mut g) = (f, g);
+    let mut left = STEPS;
+    loop {
+        // A g of 0 is shifted to the end.
+        let zeros = g.trailing_zeros().min(left);
+        g = g.wrapping_shr(zeros);
+        u = u.wrapping_shl(zeros);
+        v = v.wrapping_shl(zeros);
+        eta = eta.wrapping_sub(zeros.into());
+        left = left.wrapping_sub(zeros);
+        if left == 0 {
+            return (eta, Matrix { u, v, q, r });
+        }
+        if eta < 0 {
+            eta = eta.wrapping_neg();
+            (f, g) = (g, f.wrapping_neg());
+            (u, q) = (q, u.wrapping_neg());
+            (v, r) = (r, v.wrapping_neg());
+        }
+        let bits = eta.wrapping_add(1).min(6).min(left.into());
+        let mask = 1i64.wrapping_shl(bits as u32).wrapping_sub(1);
+        // 1/f = f (2 - f^2) mod 2^6, as f^2 = 1 mod 2^3.
+        let square = f.wrapping_mul(f);
+        let w = g.wrapping_mul(f).wrapping_mul(square.wrapping_sub(2)) & mask;
+        g = g.wrapping_add(f.wrapping_mul(w));
+        q = q.wrapping_add(u.wrapping_mul(w));
+        r = r.wrapping_add(v.wrapping_mul(w));
+    }
+}
+
 /// 2^62 times the matrix of a batch of steps: f' = (u f + v g) / 2^62, g' = (q f + r g) / 2^62.
 struct Matrix {
     u: i64,
@@ -326,6 +384,14 @@ mod tests {
                     }
                     let x = Fe(a);
                     assert_eq!(Portable.mul(&x.invert(Portable), &x).0, Fe::ONE.0);
+                    assert_eq!(x.invert_vartime(Portable).0, x.invert(Portable).0);
+                    for modulus in [&P, &N] {
+                        let reduced = crate::limbs::reduce_once(&a, 0, &crate::field::P);
+                        assert_eq!(
+                            invert_vartime(&reduced, modulus),
+                            invert(Portable, &reduced, modulus)
+                        );
+                    }
                     let s = Scalar(a);
                     let i = s.invert_to_montgomery(Portable);
                     assert_eq!(Portable.mul_n(&i, &s).0, [1, 0, 0, 0]);
@@ -333,5 +399,21 @@ mod tests {
             }
         }
         assert_eq!(invert(Portable, &[0; 4], &P), [0; 4]);
+        assert_eq!(invert_vartime(&[0; 4], &P), [0; 4]);
+    }
+
+    /// The two forms agree on numbers without structure.
+    #[test]
+    fn inverses_in_variable_time() {
+        let mut a = [7; 4];
+        for _ in 0..20_000 {
+            for modulus in [&P, &N] {
+                let inverse = invert(Portable, &a, modulus);
+                assert_eq!(invert_vartime(&a, modulus), inverse);
+                a = inverse;
+            }
+            a[0] = a[0].wrapping_add(1);
+            a[3] >>= 1;
+        }
     }
 }

@@ -11,6 +11,11 @@
 //! A = +-d cannot hold over the integers. A + d is the scalar shifted right, in [1, n - 1]. A - d can
 //! be a multiple of n only at the least digit, as n: for the scalar n - 2t with the digit -t. The
 //! least digit of k is (k mod 64) - 32, so that t = n - 32 = 49 mod 64, which is no digit.
+//!
+//! # Constant time
+//!
+//! For the scalar. The point is public, and the inversion that makes its table affine takes a time
+//! that depends on it.
 
 use crate::arith::Arith;
 use crate::field::Fe;
@@ -25,16 +30,21 @@ const ENTRIES: usize = 16;
 /// Digits below the last one, which is always 1.
 const DIGITS: u32 = 51;
 
-/// `k * point` for k in [1, n - 1] and a point of the curve. In constant time for both.
+/// `k * point` for k in [1, n - 1] and a public point of the curve. In constant time for k.
 pub(crate) fn mul<A: Arith>(arith: A, k: &Scalar, point: &Affine) -> Accumulator {
     let (k, negate) = k.to_odd();
     let table = odd_multiples(arith, point);
-    let mut acc = Accumulator::new(arith, point);
+    // The last digit, doubled five times: 31 + 1.
+    let [_, .., last] = &table;
+    let mut acc = Accumulator::new(arith, &last.point());
+    acc.add(arith, point);
     for i in (0..DIGITS).rev() {
-        for _ in 0..WIDTH {
-            acc.double(arith);
-        }
         acc.add(arith, &Entry::select(arith, &table, digit(&k, i)));
+        if i != 0 {
+            for _ in 0..WIDTH {
+                acc.double(arith);
+            }
+        }
     }
     acc.negate_if(arith, negate);
     acc
@@ -55,7 +65,8 @@ fn digit(k: &Scalar, i: u32) -> u64 {
 
 /// point, 3 point, ... 31 point. No two summands are equal or opposite: the order n is prime.
 ///
-/// One inversion makes all of them affine: each z is the one before times a known factor.
+/// One inversion makes all of them affine: each z is the one before times a known factor. In
+/// variable time, as the point is public.
 fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry<8>; ENTRIES] {
     let mut table = [Entry::new(point); ENTRIES];
     let mut factors = [Fe::ONE; ENTRIES - 1];
@@ -70,7 +81,7 @@ fn odd_multiples<A: Arith>(arith: A, point: &Affine) -> [Entry<8>; ENTRIES] {
             y: pair.y1,
         });
     }
-    let mut z_inverse = z.invert(arith);
+    let mut z_inverse = z.invert_vartime(arith);
     for (entry, factor) in multiples.iter_mut().rev().zip(factors.iter().rev()) {
         let p = entry.point();
         let zz = arith.sqr(&z_inverse);

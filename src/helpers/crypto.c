@@ -15,6 +15,16 @@ void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len)
 	sha384_update(ctx, data, len);
 }
 
+void tls_hs_hmac_sha256_init(struct hmac_sha256_ctx *ctx, const struct hmac_sha256_key *key)
+{
+	hmac_sha256_init(ctx, key);
+}
+
+void tls_hs_hmac_sha384_init(struct hmac_sha384_ctx *ctx, const struct hmac_sha384_key *key)
+{
+	hmac_sha384_init(ctx, key);
+}
+
 void tls_hs_hmac_sha256_update(struct hmac_sha256_ctx *ctx, const u8 *data, size_t len)
 {
 	hmac_sha256_update(ctx, data, len);

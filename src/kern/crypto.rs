@@ -6,7 +6,7 @@ use super::bindings;
 use core::mem::MaybeUninit;
 use crypto_p256::Cpu;
 use kernel::prelude::*;
-use tls_hs::Hash;
+use tls_hs::{Hash, Hmac};
 
 /// The path that the curve arithmetic takes on this machine.
 pub(crate) fn cpu() -> Cpu {
@@ -50,30 +50,68 @@ impl<const N: usize> Drop for Secret<N> {
     }
 }
 
-/// A running SHA-256.
-#[derive(Clone)]
-pub(crate) struct Sha256(bindings::sha256_ctx);
+/// A running hash, and HMAC with a prepared key, in one algorithm of the library.
+macro_rules! sha2 {
+    ($len:literal: $hash:ident $ctx:ident $init:ident $update:ident $finish:ident;
+     $hmac:ident $key:ident $prepare:ident $mac_init:ident $mac_update:ident $mac_finish:ident) => {
+        #[derive(Clone)]
+        pub(crate) struct $hash(bindings::$ctx);
 
-impl Hash<32> for Sha256 {
-    fn new() -> Self {
-        let mut ctx = bindings::sha256_ctx::default();
-        // SAFETY: `ctx` is writable.
-        unsafe { bindings::sha256_init(&mut ctx) };
-        Self(ctx)
-    }
+        impl Hash<$len> for $hash {
+            fn new() -> Self {
+                let mut ctx = bindings::$ctx::default();
+                // SAFETY: `ctx` is writable.
+                unsafe { bindings::$init(&mut ctx) };
+                Self(ctx)
+            }
 
-    fn update(&mut self, data: &[u8]) {
-        // SAFETY: The context is initialised, `data` readable.
-        unsafe { bindings::tls_hs_sha256_update(&mut self.0, data.as_ptr(), data.len()) }
-    }
+            fn update(&mut self, data: &[u8]) {
+                // SAFETY: The context is initialised, `data` readable.
+                unsafe { bindings::$update(&mut self.0, data.as_ptr(), data.len()) }
+            }
 
-    fn finish(mut self) -> [u8; 32] {
-        let mut out = [0; 32];
-        // SAFETY: The context is initialised, `out` has the size of the digest.
-        unsafe { bindings::sha256_final(&mut self.0, out.as_mut_ptr()) };
-        out
-    }
+            fn finish(mut self) -> [u8; $len] {
+                let mut out = [0; $len];
+                // SAFETY: The context is initialised, `out` has the size of the digest.
+                unsafe { bindings::$finish(&mut self.0, out.as_mut_ptr()) };
+                out
+            }
+        }
+
+        pub(crate) struct $hmac(Wiped<bindings::$key>);
+
+        impl Hmac<$len> for $hmac {
+            fn new() -> Self {
+                Self(Wiped(bindings::$key::default()))
+            }
+
+            fn set_key(&mut self, key: &[u8]) {
+                // SAFETY: The prepared key is writable, `key` readable.
+                unsafe { bindings::$prepare(&mut self.0 .0, key.as_ptr(), key.len()) }
+            }
+
+            fn mac(&self, msg: &[&[u8]], out: &mut [u8; $len]) {
+                let mut ctx = MaybeUninit::uninit();
+                // SAFETY: The context is initialised first and wiped by the last call; slices are
+                // readable and `out` has the size of the digest.
+                unsafe {
+                    bindings::$mac_init(ctx.as_mut_ptr(), &self.0 .0);
+                    for part in msg {
+                        bindings::$mac_update(ctx.as_mut_ptr(), part.as_ptr(), part.len());
+                    }
+                    bindings::$mac_finish(ctx.as_mut_ptr(), out.as_mut_ptr());
+                }
+            }
+        }
+    };
 }
+
+sha2!(32: Sha256 sha256_ctx sha256_init tls_hs_sha256_update sha256_final;
+    HmacSha256 hmac_sha256_key hmac_sha256_preparekey tls_hs_hmac_sha256_init
+    tls_hs_hmac_sha256_update hmac_sha256_final);
+sha2!(48: Sha384 sha384_ctx sha384_init tls_hs_sha384_update sha384_final;
+    HmacSha384 hmac_sha384_key hmac_sha384_preparekey tls_hs_hmac_sha384_init
+    tls_hs_hmac_sha384_update hmac_sha384_final);
 
 /// SHA-256 of concatenated parts.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -88,58 +126,6 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) fn now() -> u64 {
     // SAFETY: No requirement.
     unsafe { bindings::ktime_get_real_seconds() as u64 }
-}
-
-/// A running SHA-384.
-#[derive(Clone)]
-pub(crate) struct Sha384(bindings::sha384_ctx);
-
-impl Hash<48> for Sha384 {
-    fn new() -> Self {
-        let mut ctx = bindings::sha384_ctx::default();
-        // SAFETY: `ctx` is writable.
-        unsafe { bindings::sha384_init(&mut ctx) };
-        Self(ctx)
-    }
-
-    fn update(&mut self, data: &[u8]) {
-        // SAFETY: The context is initialised, `data` readable.
-        unsafe { bindings::tls_hs_sha384_update(&mut self.0, data.as_ptr(), data.len()) }
-    }
-
-    fn finish(mut self) -> [u8; 48] {
-        let mut out = [0; 48];
-        // SAFETY: The context is initialised, `out` has the size of the digest.
-        unsafe { bindings::sha384_final(&mut self.0, out.as_mut_ptr()) };
-        out
-    }
-}
-
-/// HMAC-SHA-256 of the concatenated parts of a message.
-pub(crate) fn hmac_sha256(key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
-    let mut ctx = MaybeUninit::uninit();
-    // SAFETY: The context is initialised first and wiped by the last call; slices are readable and
-    // `out` has the size of the digest.
-    unsafe {
-        bindings::hmac_sha256_init_usingrawkey(ctx.as_mut_ptr(), key.as_ptr(), key.len());
-        for part in msg {
-            bindings::tls_hs_hmac_sha256_update(ctx.as_mut_ptr(), part.as_ptr(), part.len());
-        }
-        bindings::hmac_sha256_final(ctx.as_mut_ptr(), out.as_mut_ptr());
-    }
-}
-
-/// HMAC-SHA-384 of the concatenated parts of a message.
-pub(crate) fn hmac_sha384(key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
-    let mut ctx = MaybeUninit::uninit();
-    // SAFETY: As in hmac_sha256().
-    unsafe {
-        bindings::hmac_sha384_init_usingrawkey(ctx.as_mut_ptr(), key.as_ptr(), key.len());
-        for part in msg {
-            bindings::tls_hs_hmac_sha384_update(ctx.as_mut_ptr(), part.as_ptr(), part.len());
-        }
-        bindings::hmac_sha384_final(ctx.as_mut_ptr(), out.as_mut_ptr());
-    }
 }
 
 /// AES-GCM with a tag of 16 bytes.

@@ -13,6 +13,17 @@ pub trait Hash<const N: usize>: Clone {
     fn finish(self) -> [u8; N];
 }
 
+/// HMAC, RFC 2104, with `N` bytes of output. A value holds a key, prepared to be used several
+/// times; it overwrites itself when it is dropped.
+pub trait Hmac<const N: usize> {
+    /// Without a key yet.
+    fn new() -> Self;
+    /// Sets the key, of any length.
+    fn set_key(&mut self, key: &[u8]);
+    /// The code of the concatenated parts of `msg`.
+    fn mac(&self, msg: &[&[u8]], out: &mut [u8; N]);
+}
+
 /// Symmetric cryptography and randomness. Public-key operations are not here: the engine asks for
 /// them as [`Step`](crate::Step)s.
 pub trait Crypto {
@@ -20,12 +31,10 @@ pub trait Crypto {
     type Sha256: Hash<32>;
     /// SHA-384, FIPS 180-4.
     type Sha384: Hash<48>;
-
-    /// HMAC-SHA-256, RFC 2104, of the concatenated parts of `msg`.
-    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]);
-
-    /// HMAC-SHA-384, RFC 2104, of the concatenated parts of `msg`.
-    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]);
+    /// HMAC-SHA-256.
+    type HmacSha256: Hmac<32>;
+    /// HMAC-SHA-384.
+    type HmacSha384: Hmac<48>;
 
     /// Encrypts `data` in place and returns the tag. `key` has [`Aead::key_len`] bytes.
     ///

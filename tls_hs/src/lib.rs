@@ -60,7 +60,7 @@ pub mod session;
 mod ticket;
 mod transcript;
 
-pub use env::{Crypto, Environment, Hash, Input};
+pub use env::{Crypto, Environment, Hash, Hmac, Input};
 pub use error::{AlertDescription, Disposition, Error, Reason};
 pub use params::{Aead, Config, HashAlgorithm, NamedGroup, Suite, Version};
 pub use record::Traffic;

@@ -2,7 +2,7 @@
 //! The TLS 1.2 PRF and what is made with it, RFC 5246 sections 5, 6.3 and 8.1 and RFC 7627.
 
 use crate::codec::copy;
-use crate::key_schedule::{first, hmac};
+use crate::key_schedule::{first, Mac};
 use crate::record::Traffic;
 use crate::secret::Secret;
 use crate::transcript::Digest;
@@ -11,9 +11,8 @@ use crate::{Aead, Crypto, HashAlgorithm, Suite};
 /// Length of verify_data.
 pub const VERIFY_DATA_LEN: usize = 12;
 
-/// PRF(secret, label, a + b), in pieces of the length of the hash.
+/// PRF(secret, label, a + b), RFC 5246 section 5, in pieces of the length of the hash.
 fn prf<C: Crypto>(
-    crypto: &mut C,
     hash: HashAlgorithm,
     secret: &[u8],
     label: &[u8],
@@ -21,21 +20,21 @@ fn prf<C: Crypto>(
     out: &mut [u8],
 ) {
     let [x, y] = seed;
+    let mut mac = Mac::<C>::new(hash);
+    mac.set_key(secret);
     let mut a = Secret::<48>::zero();
     let mut block = Secret::<48>::zero();
-    hmac(crypto, hash, secret, &[label, x, y], a.bytes_mut());
-    for piece in out.chunks_mut(hash.output_len()) {
+    // A(1), then A(i): none that is not needed.
+    mac.mac(&[label, x, y], a.bytes_mut());
+    let mut pieces = out.chunks_mut(hash.output_len()).peekable();
+    while let Some(piece) = pieces.next() {
         let message = [first(a.bytes(), hash), label, x, y];
-        hmac(crypto, hash, secret, &message, block.bytes_mut());
+        mac.mac(&message, block.bytes_mut());
         copy(first(block.bytes(), hash), piece);
-        hmac(
-            crypto,
-            hash,
-            secret,
-            &[first(a.bytes(), hash)],
-            block.bytes_mut(),
-        );
-        copy(block.bytes(), a.bytes_mut());
+        if pieces.peek().is_some() {
+            mac.mac(&[first(a.bytes(), hash)], block.bytes_mut());
+            copy(block.bytes(), a.bytes_mut());
+        }
     }
 }
 
@@ -49,7 +48,6 @@ pub enum MasterSeed<'a> {
 
 /// The master secret.
 pub fn master_secret<C: Crypto>(
-    crypto: &mut C,
     hash: HashAlgorithm,
     premaster: &[u8],
     seed: MasterSeed<'_>,
@@ -59,12 +57,11 @@ pub fn master_secret<C: Crypto>(
         MasterSeed::Randoms(client, server) => (b"master secret", [client, server]),
         MasterSeed::SessionHash(hash) => (b"extended master secret", [hash.bytes(), &[]]),
     };
-    prf(crypto, hash, premaster, label, seed, master.bytes_mut());
+    prf::<C>(hash, premaster, label, seed, master.bytes_mut());
 }
 
 /// Keys of both directions. Neither is protected yet.
 pub fn prepare_keys<C: Crypto>(
-    crypto: &mut C,
     suite: Suite,
     master: &Secret<48>,
     client_random: &[u8; 32],
@@ -80,14 +77,10 @@ pub fn prepare_keys<C: Crypto>(
         Aead::Chacha20Poly1305 => 12,
     };
     let seed: [&[u8]; 2] = [server_random, client_random];
-    prf(
-        crypto,
-        suite.hash(),
-        master.bytes(),
-        b"key expansion",
-        seed,
-        block.bytes_mut(),
-    );
+    let len = 2usize.saturating_mul(key_len.saturating_add(iv_len));
+    let needed = block.bytes_mut().get_mut(..len).unwrap_or(&mut []);
+    let label = b"key expansion";
+    prf::<C>(suite.hash(), master.bytes(), label, seed, needed);
     let mut reader = crate::codec::Reader::new(block.bytes());
     let mut next = |len| reader.take(len).unwrap_or(&[]);
     let (client, server) = (next(key_len), next(key_len));
@@ -97,19 +90,11 @@ pub fn prepare_keys<C: Crypto>(
 
 /// verify_data of the Finished of `label`'s side.
 pub fn verify_data<C: Crypto>(
-    crypto: &mut C,
     hash: HashAlgorithm,
     master: &Secret<48>,
     label: &[u8],
     messages: &Digest,
     out: &mut [u8; VERIFY_DATA_LEN],
 ) {
-    prf(
-        crypto,
-        hash,
-        master.bytes(),
-        label,
-        [messages.bytes(), &[]],
-        out,
-    );
+    prf::<C>(hash, master.bytes(), label, [messages.bytes(), &[]], out);
 }

@@ -6,7 +6,7 @@ pub mod inbound;
 
 pub use inbound::Boundary;
 
-use crate::key_schedule::expand_label;
+use crate::key_schedule::{first, Mac};
 use crate::secret::Secret;
 use crate::{Aead, Crypto, Environment, Error, HashAlgorithm, Reason, Suite, Version};
 
@@ -104,49 +104,38 @@ impl Traffic {
 
     /// Replaces the keys by those of the traffic secret that `fill` writes, RFC 8446 section 7.3.
     /// Protection stays as it is: the caller may still have unprotected records to send.
-    pub(crate) fn prepare<C: Crypto>(
-        &mut self,
-        crypto: &mut C,
-        suite: Suite,
-        fill: impl FnOnce(&mut C, &mut [u8]),
-    ) {
+    pub(crate) fn prepare<C: Crypto>(&mut self, suite: Suite, fill: impl FnOnce(&mut [u8])) {
         let hash = suite.hash();
         let secret = self.secret.bytes_mut();
         match hash {
             HashAlgorithm::Sha256 => {
                 if let Some(secret) = secret.first_chunk_mut::<32>() {
-                    fill(crypto, secret);
+                    fill(secret);
                 }
             }
-            HashAlgorithm::Sha384 => fill(crypto, secret),
+            HashAlgorithm::Sha384 => fill(secret),
         }
         self.suite = suite;
         self.version = Version::Tls13;
         self.seq = 0;
+        let mut mac = Mac::<C>::new(hash);
+        mac.set_key(first(self.secret.bytes(), hash));
         let key = self.key.bytes_mut();
         if let Some(key) = key.get_mut(..suite.aead().key_len()) {
-            expand_label(crypto, hash, self.secret.bytes(), b"key", &[], key);
+            mac.expand_label(b"key", &[], key);
         }
-        expand_label(
-            crypto,
-            hash,
-            self.secret.bytes(),
-            b"iv",
-            &[],
-            self.iv.bytes_mut(),
-        );
+        mac.expand_label(b"iv", &[], self.iv.bytes_mut());
     }
 
     /// Replaces the keys of a direction that is read, and protects it from here on. RFC 8446
     /// section 5.1: handshake messages MUST NOT span key changes, hence the proof.
     pub(crate) fn change<C: Crypto>(
         &mut self,
-        crypto: &mut C,
         _: Boundary,
         suite: Suite,
-        fill: impl FnOnce(&mut C, &mut [u8]),
+        fill: impl FnOnce(&mut [u8]),
     ) {
-        self.prepare(crypto, suite, fill);
+        self.prepare::<C>(suite, fill);
         self.active = true;
     }
 

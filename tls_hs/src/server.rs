@@ -345,8 +345,8 @@ impl<C: Crypto> Server<C> {
 
             (S::RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q),
             (S::Negotiated(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z),
-            (S::WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, env, sig),
-            (S::SendFlight(s), Ev::Sent) => s.sent(cx, env),
+            (S::WaitSignature(s), Ev::Signature(sig)) => s.signature(cx, sig),
+            (S::SendFlight(s), Ev::Sent) => s.sent(cx),
             (S::WaitFinished(s), Ev::Message(M::Finished, m)) => s.finished(cx, env, m),
             (S::SendTicket(s), Ev::Sent) => s.sent(cx, env),
 
@@ -356,7 +356,7 @@ impl<C: Crypto> Server<C> {
             (S::Tls12WaitKeyExchange(s), Ev::Message(M::ClientKeyExchange, m)) => {
                 s.key_exchange(cx, m)
             }
-            (S::Tls12Derive(s), Ev::SharedSecret(z)) => s.shared_secret(cx, env, z),
+            (S::Tls12Derive(s), Ev::SharedSecret(z)) => s.shared_secret(cx, z),
             (S::Tls12WaitChangeCipherSpec(s), Ev::ChangeCipherSpec(boundary)) => {
                 s.change_cipher_spec(cx, boundary)
             }

@@ -5,7 +5,7 @@
 //! traffic secrets, from which KeyUpdate derives the next ones, and the meaning of alerts and
 //! handshake messages.
 
-use crate::key_schedule::expand_label;
+use crate::key_schedule::{first, Mac};
 use crate::record::Traffic;
 use crate::{codec::copy, Crypto, Error, Established, Reason, Secret, Suite, Version};
 
@@ -135,27 +135,22 @@ impl Session {
     }
 
     /// Replaces `keys` by the next ones for what the client writes.
-    pub fn next_client<C: Crypto>(&mut self, crypto: &mut C, keys: &mut Traffic) {
-        next(crypto, self.suite, &mut self.client, keys);
+    pub fn next_client<C: Crypto>(&mut self, _: &mut C, keys: &mut Traffic) {
+        next::<C>(self.suite, &mut self.client, keys);
     }
 
     /// Replaces `keys` by the next ones for what the server writes.
-    pub fn next_server<C: Crypto>(&mut self, crypto: &mut C, keys: &mut Traffic) {
-        next(crypto, self.suite, &mut self.server, keys);
+    pub fn next_server<C: Crypto>(&mut self, _: &mut C, keys: &mut Traffic) {
+        next::<C>(self.suite, &mut self.server, keys);
     }
 }
 
 /// RFC 8446 section 7.2: application_traffic_secret_N+1, and the keys of it.
-fn next<C: Crypto>(crypto: &mut C, suite: Suite, secret: &mut Secret<48>, keys: &mut Traffic) {
-    keys.prepare(crypto, suite, |crypto, out| {
-        expand_label(
-            crypto,
-            suite.hash(),
-            secret.bytes(),
-            b"traffic upd",
-            &[],
-            out,
-        );
+fn next<C: Crypto>(suite: Suite, secret: &mut Secret<48>, keys: &mut Traffic) {
+    keys.prepare::<C>(suite, |out| {
+        let mut mac = Mac::<C>::new(suite.hash());
+        mac.set_key(first(secret.bytes(), suite.hash()));
+        mac.expand_label(b"traffic upd", &[], out);
     });
     copy(keys.secret(), secret.bytes_mut());
 }

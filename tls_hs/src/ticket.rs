@@ -14,7 +14,7 @@
 
 use crate::codec::{copy, vectors8, Encode, Reader, Window};
 use crate::secret::Secret;
-use crate::{Aead, Crypto, Environment, Hash, NamedGroup, Suite, Version};
+use crate::{Aead, Crypto, Environment, Hash, Hmac, NamedGroup, Suite, Version};
 
 /// RFC 8446 section 4.6.1: servers MUST NOT use a lifetime above 7 days.
 pub const LIFETIME_MAX: u32 = 7 * 24 * 60 * 60;
@@ -45,12 +45,10 @@ impl TicketKey {
     }
 
     /// Key of the ticket with this salt.
-    fn ticket<C: Crypto>(&self, crypto: &mut C, salt: &[u8], key: &mut Secret<32>) {
-        crypto.hmac_sha256(
-            self.secret.bytes(),
-            &[b"tls_hs ticket", salt],
-            key.bytes_mut(),
-        );
+    fn ticket<C: Crypto>(&self, salt: &[u8], key: &mut Secret<32>) {
+        let mut mac = C::HmacSha256::new();
+        mac.set_key(self.secret.bytes());
+        mac.mac(&[b"tls_hs ticket", salt], key.bytes_mut());
     }
 }
 
@@ -134,7 +132,7 @@ pub fn seal<E: Environment>(
     let mut salt = [0; SALT_LEN];
     env.crypto().random(&mut salt);
     let mut ticket_key = Secret::zero();
-    key.ticket(env.crypto(), &salt, &mut ticket_key);
+    key.ticket::<E::Crypto>(&salt, &mut ticket_key);
 
     let mut state = Secret::<STATE_LEN>::zero();
     let flags = if session.extended_master_secret {
@@ -184,7 +182,7 @@ pub fn open<E: Environment>(
         return None;
     }
     let mut ticket_key = Secret::zero();
-    key.ticket(env.crypto(), salt, &mut ticket_key);
+    key.ticket::<E::Crypto>(salt, &mut ticket_key);
     let mut state = Secret::<STATE_LEN>::zero();
     copy(data, state.bytes_mut());
     let (aad, data) = (scope.additional_data(env, front), state.bytes_mut());

@@ -82,7 +82,7 @@ pub fn start<E: Environment>(
     params.expiry = Some(session.expiry);
     cx.transcript = Transcript::new(session.suite.hash());
     cx.transcript.put(message);
-    prepare_keys(cx, env);
+    prepare_keys(cx);
     cx.params.tls12_server_hello(env).encode(&mut cx.transcript);
     SendFinished::enter(cx, env)
 }
@@ -120,7 +120,7 @@ fn resume<E: Environment>(
     }
 }
 
-fn prepare_keys<E: Environment>(cx: &mut Context<E::Crypto>, env: &mut E) {
+fn prepare_keys<C: Crypto>(cx: &mut Context<C>) {
     let Context {
         keys,
         read,
@@ -134,15 +134,7 @@ fn prepare_keys<E: Environment>(cx: &mut Context<E::Crypto>, env: &mut E) {
         random,
         ..
     } = params;
-    prf::prepare_keys(
-        env.crypto(),
-        *suite,
-        keys.master(),
-        client_random,
-        random,
-        read,
-        write,
-    );
+    prf::prepare_keys::<C>(*suite, keys.master(), client_random, random, read, write);
 }
 
 /// Has a ClientHello that is not resumed.
@@ -287,12 +279,7 @@ pub struct Derive(());
 
 impl Derive {
     #[inline(never)]
-    pub fn shared_secret<E: Environment>(
-        self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        shared: Option<&[u8]>,
-    ) -> Next {
+    pub fn shared_secret<C: Crypto>(self, cx: &mut Context<C>, shared: Option<&[u8]>) -> Next {
         cx.private.wipe();
         let premaster = super::shared_secret(shared)?;
         let Params {
@@ -307,14 +294,9 @@ impl Derive {
             true => MasterSeed::SessionHash(&session_hash),
             false => MasterSeed::Randoms(client_random, random),
         };
-        prf::master_secret(
-            env.crypto(),
-            suite.hash(),
-            premaster,
-            seed,
-            cx.keys.master(),
-        );
-        prepare_keys(cx, env);
+        let master = cx.keys.master();
+        prf::master_secret::<C>(suite.hash(), premaster, seed, master);
+        prepare_keys(cx);
         Ok(State::Tls12WaitChangeCipherSpec(WaitChangeCipherSpec(())))
     }
 }
@@ -342,15 +324,9 @@ impl WaitFinished {
     ) -> Next {
         let mut expected = [0; VERIFY_DATA_LEN];
         let (hash, messages) = (cx.params.suite.hash(), cx.transcript.hash());
-        let (crypto, label) = (env.crypto(), b"client finished");
-        prf::verify_data(
-            crypto,
-            hash,
-            cx.keys.master(),
-            label,
-            &messages,
-            &mut expected,
-        );
+        let master = cx.keys.master();
+        let label = b"client finished";
+        prf::verify_data::<E::Crypto>(hash, master, label, &messages, &mut expected);
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
         if !equal(body, &expected) {
             return Err(Reason::BadFinished.into());
@@ -445,8 +421,8 @@ impl SendFinished {
 
         let mut verify_data = [0; VERIFY_DATA_LEN];
         let (hash, messages) = (params.suite.hash(), cx.transcript.hash());
-        let (crypto, label) = (env.crypto(), b"server finished");
-        prf::verify_data(crypto, hash, master, label, &messages, &mut verify_data);
+        let label = b"server finished";
+        prf::verify_data::<E::Crypto>(hash, master, label, &messages, &mut verify_data);
         msgs::finished(&verify_data).encode(&mut cx.transcript);
         let cursor = Cursor::new();
         Ok(State::Tls12SendFinished(SendFinished {

@@ -124,8 +124,7 @@ impl Negotiated {
         let shared = super::shared_secret(shared)?;
         cx.params.server_hello().encode(&mut cx.transcript);
         let boundary = cx.inbound.boundary()?;
-        let stage = self.stage.handshake(
-            env.crypto(),
+        let stage = self.stage.handshake::<E::Crypto>(
             &mut cx.keys,
             shared,
             &cx.transcript.hash(),
@@ -137,7 +136,7 @@ impl Negotiated {
         let answers = replies.answers(env, Version::Tls13);
         msgs::encrypted_extensions(answers).encode(&mut cx.transcript);
         if cx.params.psk.is_some() {
-            return SendFlight::enter(cx, env, stage, None);
+            return SendFlight::enter(cx, stage, None);
         }
         let (chain, ocsp) = (env.certificate_chain(), replies.ocsp(env));
         msgs::certificate(chain, ocsp).encode(&mut cx.transcript);
@@ -167,15 +166,10 @@ impl WaitSignature {
     }
 
     #[inline(never)]
-    pub fn signature<E: Environment>(
-        self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        signature: &[u8],
-    ) -> Next {
+    pub fn signature<C: Crypto>(self, cx: &mut Context<C>, signature: &[u8]) -> Next {
         let signature = Signature::new(signature).ok_or(Reason::CryptoFailed)?;
         msgs::certificate_verify(signature.bytes()).encode(&mut cx.transcript);
-        SendFlight::enter(cx, env, self.stage, Some(signature))
+        SendFlight::enter(cx, self.stage, Some(signature))
     }
 }
 
@@ -227,24 +221,17 @@ impl Flight for ServerFlight<'_> {
 
 impl SendFlight {
     /// The transcript reaches up to what comes before Finished.
-    fn enter<E: Environment>(
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
+    fn enter<C: Crypto>(
+        cx: &mut Context<C>,
         stage: Handshake,
         signature: Option<Signature>,
     ) -> Next {
-        let crypto = env.crypto();
-        stage.verify_data(
-            crypto,
-            &cx.write,
-            &cx.transcript.hash(),
-            &mut cx.verify_data,
-        );
+        stage.verify_data::<C>(&cx.write, &cx.transcript.hash(), &mut cx.verify_data);
         let verify_data = Digest::of_slot(cx.verify_data.bytes(), cx.params.suite.hash());
         msgs::finished(verify_data.bytes()).encode(&mut cx.transcript);
         let hash = cx.transcript.hash();
-        stage.verify_data(crypto, &cx.read, &hash, &mut cx.verify_data);
-        let stage = stage.master(crypto, &mut cx.keys);
+        stage.verify_data::<C>(&cx.read, &hash, &mut cx.verify_data);
+        let stage = stage.master::<C>(&mut cx.keys);
         let cursor = Cursor::new();
         Ok(State::SendFlight(SendFlight {
             stage,
@@ -272,9 +259,9 @@ impl SendFlight {
     }
 
     #[inline(never)]
-    pub fn sent<E: Environment>(self, cx: &mut Context<E::Crypto>, env: &mut E) -> Next {
+    pub fn sent<C: Crypto>(self, cx: &mut Context<C>) -> Next {
         let SendFlight { stage, hash, .. } = self;
-        stage.server_application(env.crypto(), &cx.keys, &hash, &mut cx.write);
+        stage.server_application::<C>(&cx.keys, &hash, &mut cx.write);
         Ok(State::WaitFinished(WaitFinished { stage, hash }))
     }
 }
@@ -302,7 +289,7 @@ impl WaitFinished {
             return Err(Reason::BadFinished.into());
         }
         let boundary = cx.inbound.boundary()?;
-        stage.client_application(env.crypto(), &cx.keys, &hash, boundary, &mut cx.read);
+        stage.client_application::<E::Crypto>(&cx.keys, &hash, boundary, &mut cx.read);
         cx.transcript.put(message);
         let summary = Summary {
             version: Version::Tls13,

@@ -71,21 +71,36 @@ fn open_with<A: KeyInit + AeadInPlace>(
         .map_err(|_| Reason::BadRecordMac.into())
 }
 
+/// HMAC with a key set once.
+pub struct Keyed<M>(Option<M>);
+
+macro_rules! keyed {
+    ($type:ty, $len:literal) => {
+        impl tls_hs::Hmac<$len> for Keyed<$type> {
+            fn new() -> Self {
+                Keyed(None)
+            }
+
+            fn set_key(&mut self, key: &[u8]) {
+                self.0 = Some(<$type as Mac>::new_from_slice(key).unwrap());
+            }
+
+            fn mac(&self, msg: &[&[u8]], out: &mut [u8; $len]) {
+                let mut mac = self.0.clone().expect("a key");
+                msg.iter().for_each(|part| mac.update(part));
+                *out = mac.finalize().into_bytes().into();
+            }
+        }
+    };
+}
+keyed!(Hmac<sha2::Sha256>, 32);
+keyed!(Hmac<sha2::Sha384>, 48);
+
 impl Crypto for HostCrypto {
     type Sha256 = Running<sha2::Sha256>;
     type Sha384 = Running<sha2::Sha384>;
-
-    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
-        let mut mac = <Hmac<sha2::Sha256> as Mac>::new_from_slice(key).unwrap();
-        msg.iter().for_each(|part| mac.update(part));
-        *out = mac.finalize().into_bytes().into();
-    }
-
-    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
-        let mut mac = <Hmac<sha2::Sha384> as Mac>::new_from_slice(key).unwrap();
-        msg.iter().for_each(|part| mac.update(part));
-        *out = mac.finalize().into_bytes().into();
-    }
+    type HmacSha256 = Keyed<Hmac<sha2::Sha256>>;
+    type HmacSha384 = Keyed<Hmac<sha2::Sha384>>;
 
     fn seal(
         &mut self,

@@ -6,12 +6,12 @@
 
 use tls_hs::session::Session;
 use tls_hs::{
-    Aead, Config, Crypto, Environment, Error, Hash, Input, Reason, Server, Step, TicketKey,
+    Aead, Config, Crypto, Environment, Error, Hash, Hmac, Input, Reason, Server, Step, TicketKey,
 };
 
 extern "C" {
     fn model_hash(state: *mut u64, data: *const u8, len: usize);
-    fn model_hmac(key: *const u8, key_len: usize, msg: *const &[u8], parts: usize, out: *mut u8);
+    fn model_hmac(key: *const u64, msg: *const &[u8], parts: usize, out: *mut u8);
     fn model_aead(
         key: *const u8,
         nonce: *const u8,
@@ -44,34 +44,36 @@ impl<const WORDS: usize, const N: usize> Hash<N> for State<WORDS> {
     }
 }
 
+/// A prepared key of `WORDS` 64-bit words.
+pub struct Key<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize, const N: usize> Hmac<N> for Key<WORDS> {
+    fn new() -> Self {
+        Key([0; WORDS])
+    }
+    fn set_key(&mut self, key: &[u8]) {
+        unsafe { model_hash(self.0.as_mut_ptr(), key.as_ptr(), key.len()) }
+    }
+    fn mac(&self, msg: &[&[u8]], out: &mut [u8; N]) {
+        let key = self.0.as_ptr();
+        unsafe { model_hmac(key, msg.as_ptr(), msg.len(), out.as_mut_ptr()) }
+    }
+}
+
+impl<const WORDS: usize> Drop for Key<WORDS> {
+    fn drop(&mut self) {
+        unsafe { model_hash(self.0.as_mut_ptr(), core::ptr::null(), 0) }
+    }
+}
+
 pub struct Model;
 
 impl Crypto for Model {
     type Sha256 = State<14>;
     type Sha384 = State<27>;
+    type HmacSha256 = Key<8>;
+    type HmacSha384 = Key<16>;
 
-    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
-        unsafe {
-            model_hmac(
-                key.as_ptr(),
-                key.len(),
-                msg.as_ptr(),
-                msg.len(),
-                out.as_mut_ptr(),
-            )
-        }
-    }
-    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
-        unsafe {
-            model_hmac(
-                key.as_ptr(),
-                key.len(),
-                msg.as_ptr(),
-                msg.len(),
-                out.as_mut_ptr(),
-            )
-        }
-    }
     fn seal(
         &mut self,
         _: Aead,

@@ -4,11 +4,12 @@
 
 use aes_gcm::aead::{AeadInPlace, KeyInit};
 use crypto_p256::{ecdh, ecdsa, x25519, Cpu};
-use hmac::{Hmac, Mac};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{OsRng, RngCore, SeedableRng};
 use sha2::Digest;
-use tls_hs::{wipe, Aead, Crypto, Error, Hash, NamedGroup, Reason, Secret};
+use tls_hs::{wipe, Aead, Crypto, Error, Hash, Hmac, NamedGroup, Reason};
+
+use crate::hmac::{HmacSha256, HmacSha384};
 
 /// A running hash.
 #[derive(Clone)]
@@ -38,39 +39,6 @@ hash!(sha2::Sha384, 48);
 pub struct HostCrypto {
     cpu: Cpu,
     random: ChaCha20Rng,
-    keyed: Keyed,
-}
-
-/// HMAC-SHA-256 with the key used last. The engine uses one key several times in a row, above all
-/// the master secret of TLS 1.2, and half of the work of a short HMAC is its key.
-struct Keyed {
-    key: Secret<64>,
-    key_len: usize,
-    mac: Hmac<sha2::Sha256>,
-}
-
-impl Keyed {
-    fn new(key: &[u8]) -> Self {
-        let mut keyed = Keyed {
-            key: Secret::zero(),
-            key_len: key.len(),
-            mac: <Hmac<sha2::Sha256> as Mac>::new_from_slice(key).expect("a key of any length"),
-        };
-        let len = key.len().min(keyed.key.bytes().len());
-        keyed.key.bytes_mut()[..len].copy_from_slice(&key[..len]);
-        keyed
-    }
-
-    /// # Constant time
-    ///
-    /// The time tells whether the key is the one used last, which the protocol tells too.
-    fn is_for(&self, key: &[u8]) -> bool {
-        let kept = &self.key.bytes()[..];
-        let pairs = key.iter().zip(kept);
-        key.len() == self.key_len
-            && key.len() <= kept.len()
-            && pairs.fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
-    }
 }
 
 impl HostCrypto {
@@ -79,7 +47,6 @@ impl HostCrypto {
         HostCrypto {
             cpu: crate::cpu::detect(),
             random: ChaCha20Rng::from_rng(OsRng).expect("the system has random numbers"),
-            keyed: Keyed::new(&[]),
         }
     }
 
@@ -89,7 +56,6 @@ impl HostCrypto {
         HostCrypto {
             cpu: crate::cpu::detect(),
             random: ChaCha20Rng::seed_from_u64(seed),
-            keyed: Keyed::new(&[]),
         }
     }
 
@@ -156,14 +122,10 @@ struct SigningHmac;
 
 impl ecdsa::HmacSha256 for SigningHmac {
     fn mac(&self, key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) {
-        *out = mac::<Hmac<sha2::Sha256>>(key, parts).into_bytes().into();
+        let mut mac = HmacSha256::new();
+        mac.set_key(key);
+        mac.mac(parts, out);
     }
-}
-
-fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> hmac::digest::CtOutput<M> {
-    let mut mac = <M as Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize()
 }
 
 fn seal_with<A: KeyInit + AeadInPlace>(
@@ -196,19 +158,8 @@ fn open_with<A: KeyInit + AeadInPlace>(
 impl Crypto for HostCrypto {
     type Sha256 = Running<sha2::Sha256>;
     type Sha384 = Running<sha2::Sha384>;
-
-    fn hmac_sha256(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 32]) {
-        if !self.keyed.is_for(key) {
-            self.keyed = Keyed::new(key);
-        }
-        let mut mac = self.keyed.mac.clone();
-        msg.iter().for_each(|part| mac.update(part));
-        *out = mac.finalize().into_bytes().into();
-    }
-
-    fn hmac_sha384(&mut self, key: &[u8], msg: &[&[u8]], out: &mut [u8; 48]) {
-        *out = mac::<Hmac<sha2::Sha384>>(key, msg).into_bytes().into();
-    }
+    type HmacSha256 = HmacSha256;
+    type HmacSha384 = HmacSha384;
 
     fn seal(
         &mut self,

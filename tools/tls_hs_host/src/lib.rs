@@ -24,6 +24,7 @@ mod cpu;
 mod crypto;
 mod endpoint;
 mod handshake;
+mod hmac;
 mod identity;
 mod protection;
 mod session;

@@ -45,10 +45,10 @@ pub fn choose<E: Environment>(
     });
     let Some((psks, index, binder, began)) = chosen else {
         cx.transcript.put(message);
-        return Ok((None, Early::new(env.crypto(), &mut cx.keys, suite, None)));
+        return Ok((None, Early::new::<E::Crypto>(&mut cx.keys, suite, None)));
     };
 
-    let early = Early::new(env.crypto(), &mut cx.keys, suite, Some(&secret));
+    let early = Early::new::<E::Crypto>(&mut cx.keys, suite, Some(&secret));
     // The binders are over the ClientHello up to the length of their list.
     let front_len = message
         .len()
@@ -59,7 +59,7 @@ pub fn choose<E: Environment>(
         .ok_or(Reason::DecodeError)?;
     cx.transcript.put(front);
     let messages = cx.transcript.hash();
-    early.binder(env.crypto(), &cx.keys, &messages, &mut cx.verify_data);
+    early.binder::<E::Crypto>(&cx.keys, &messages, &mut cx.verify_data);
     let expected = crate::key_schedule::first(cx.verify_data.bytes(), suite.hash());
     if !equal(binder, expected) {
         return Err(Reason::BadBinder.into());
@@ -113,7 +113,7 @@ impl SendTicket {
     ) -> Next {
         let tickets = cx.params.tickets;
         let messages = cx.transcript.hash();
-        let stage = stage.resumption(env.crypto(), &mut cx.keys, &messages);
+        let stage = stage.resumption::<E::Crypto>(&mut cx.keys, &messages);
         Self::next(cx, env, summary, stage, 0, tickets)
     }
 
@@ -182,7 +182,7 @@ impl NewSessionTicket {
             return None;
         }
         let mut psk = Secret::zero();
-        stage.psk(env.crypto(), &cx.keys, nonce, &mut psk);
+        stage.psk::<E::Crypto>(&cx.keys, nonce, &mut psk);
         let session = Session {
             version: Version::Tls13,
             suite: cx.params.suite,
