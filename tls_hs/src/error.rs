@@ -19,6 +19,7 @@ pub enum AlertDescription {
     InternalError = 80,
     InappropriateFallback = 86,
     UserCanceled = 90,
+    NoRenegotiation = 100,
     MissingExtension = 109,
     UnrecognizedName = 112,
     NoApplicationProtocol = 120,
@@ -92,7 +93,7 @@ use AlertDescription as A;
 reasons! {
     // Sound, but not for this engine.
     UnsupportedVersion "unsupported_version" Fallback Some(A::ProtocolVersion),
-        "The client offers no protocol version that the configuration allows.";
+        "The client offers no protocol version that the configuration allows, or SSL.";
     NoCommonCipherSuite "no_common_cipher_suite" Fallback Some(A::HandshakeFailure),
         "The client offers no cipher suite that the configuration allows.";
     NoCommonGroup "no_common_group" Fallback Some(A::HandshakeFailure),
@@ -116,7 +117,7 @@ reasons! {
     RecordOverflow "record_overflow" Alert Some(A::RecordOverflow),
         "A record is longer than the protocol allows.";
     EmptyRecord "empty_record" Alert Some(A::UnexpectedMessage),
-        "A handshake or protected record without content.";
+        "A handshake, alert or protected record without content.";
     UnexpectedRecord "unexpected_record" Alert Some(A::UnexpectedMessage),
         "A record of a type that has no place here.";
     InterleavedRecord "interleaved_record" Alert Some(A::UnexpectedMessage),
@@ -143,6 +144,8 @@ reasons! {
         "A message or an extension does not parse.";
     DuplicateExtension "duplicate_extension" Alert Some(A::DecodeError),
         "The ClientHello has two extensions of one type.";
+    BadServerName "bad_server_name" Alert Some(A::IllegalParameter),
+        "The server name has a byte that no DNS name in ASCII has, or there are two of them.";
     BadCompressionMethods "bad_compression_methods" Alert Some(A::IllegalParameter),
         "The compression methods are not what the protocol version demands.";
     PreSharedKeyNotLast "pre_shared_key_not_last" Alert Some(A::IllegalParameter),
@@ -170,7 +173,9 @@ reasons! {
     BadBinder "bad_binder" Alert Some(A::DecryptError),
         "The PSK binder of the ticket that was chosen does not verify.";
     BadSecondClientHello "bad_second_client_hello" Alert Some(A::IllegalParameter),
-        "The ClientHello after a HelloRetryRequest differs from the first where it must not.";
+        "The ClientHello after a HelloRetryRequest differs from the first where it must not, or has lost its PSKs.";
+    NoRenegotiation "no_renegotiation" Alert Some(A::NoRenegotiation),
+        "The client began another handshake in TLS 1.2.";
     BadKeyUpdate "bad_key_update" Alert Some(A::IllegalParameter),
         "A KeyUpdate asks for something that is not defined.";
     TooManyKeyUpdates "too_many_key_updates" Alert Some(A::UnexpectedMessage),

@@ -19,6 +19,8 @@ pub const MAX_WARNINGS: u8 = 4;
 /// A KeyUpdate that asks for none in return: RFC 8446 section 4.6.3.
 pub const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
+const CLIENT_HELLO: u8 = 1;
+
 /// What a record that is not application data means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -85,6 +87,9 @@ impl Session {
         match (content_type, self.version) {
             (21, _) => self.alert(content),
             (22, Version::Tls13) => self.key_update(content),
+            (22, Version::Tls12) if content.first() == Some(&CLIENT_HELLO) => {
+                Err(Reason::NoRenegotiation.into())
+            }
             (22, Version::Tls12) => Err(Reason::UnexpectedMessage.into()),
             _ => Err(Reason::UnexpectedRecord.into()),
         }
@@ -96,7 +101,11 @@ impl Session {
         const WARNING: u8 = 1;
 
         let &[level, description] = content else {
-            return Err(Reason::DecodeError.into());
+            return Err(match (content, self.version) {
+                // RFC 8446 section 5.4.
+                ([], Version::Tls13) => Reason::EmptyRecord.into(),
+                _ => Reason::DecodeError.into(),
+            });
         };
         match (description, self.version) {
             (CLOSE_NOTIFY, _) => Ok(Event::CloseNotify),
@@ -178,6 +187,7 @@ mod tests {
         assert_eq!(tls13.record(21, &[1, 90]), Ok(Event::Nothing));
         assert_eq!(tls13.record(21, &[1, 80]), Ok(Event::Alert(80)));
         assert_eq!(tls13.record(21, &[1]), Err(Reason::DecodeError.into()));
+        assert_eq!(tls13.record(21, &[]), Err(Reason::EmptyRecord.into()));
         assert_eq!(
             tls13.record(21, &[1, 0, 1, 0]),
             Err(Reason::DecodeError.into())
@@ -233,6 +243,10 @@ mod tests {
         assert_eq!(
             session(Version::Tls12).record(22, &KEY_UPDATE),
             Err(Reason::UnexpectedMessage.into())
+        );
+        assert_eq!(
+            session(Version::Tls12).record(22, &[1, 0, 0, 40]),
+            Err(Reason::NoRenegotiation.into())
         );
     }
 

@@ -100,6 +100,40 @@ impl<'a> ClientHello<'a> {
         Ok(hello)
     }
 
+    /// Sums up what a second ClientHello must have in common with the first, RFC 8446 section 4.1.2:
+    /// all but key_share, early_data, cookie, pre_shared_key and padding. Of extensions that are not
+    /// known here nobody can say. Not secure against a client that tries, which only cheats itself:
+    /// the transcript covers both. In the order of the extensions, or any other.
+    pub fn constant_parts(body: &[u8]) -> u64 {
+        let mut reader = Reader::new(body);
+        let mut sum = 0;
+        // The message has been parsed: nothing here fails.
+        let mut parts = || -> Result<(), Error> {
+            reader.take(2 + 32)?;
+            reader.vec8(0)?;
+            reader.vec16(2)?;
+            reader.vec8(1)?;
+            let fixed = body.len().saturating_sub(reader.rest().len());
+            sum = checksum(0, body.get(..fixed).unwrap_or(&[]));
+            let mut extensions = Reader::new(reader.vec16(0)?);
+            while !extensions.is_empty() {
+                let kind = extensions.u16()?;
+                let data = extensions.vec16(0)?;
+                match ExtensionType::from_u16(kind) {
+                    None
+                    | Some(ExtensionType::KeyShare)
+                    | Some(ExtensionType::EarlyData)
+                    | Some(ExtensionType::Cookie)
+                    | Some(ExtensionType::PreSharedKey) => {}
+                    Some(_) => sum = sum.wrapping_add(checksum(kind, data)),
+                }
+            }
+            Ok(())
+        };
+        let _ = parts();
+        sum
+    }
+
     fn extensions(&mut self, extensions: &mut Reader<'a>) -> Result<(), Error> {
         let mut seen = [0_u16; EXTENSIONS_MAX];
         let mut count = 0_usize;
@@ -122,7 +156,7 @@ impl<'a> ClientHello<'a> {
 
     fn extension(&mut self, kind: ExtensionType, mut data: Reader<'a>) -> Result<(), Error> {
         match kind {
-            ExtensionType::ServerName => self.server_name = Some(host_name(data.vec16(1)?)?),
+            ExtensionType::ServerName => self.server_name = host_name(data.vec16(1)?)?,
             ExtensionType::StatusRequest => {
                 // Another status_type than ocsp has a request that is not known here.
                 self.status_request = data.u8()? == 1;
@@ -173,16 +207,36 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-/// The one host_name of a ServerNameList, RFC 6066 section 3. No other name type was ever defined.
-fn host_name(list: &[u8]) -> Result<&[u8], Error> {
+/// The host_name of a ServerNameList, RFC 6066 section 3: one at most, in ASCII. No other name type
+/// was ever defined; the section has them begin with a length, so that they can be passed over.
+fn host_name(list: &[u8]) -> Result<Option<&[u8]>, Error> {
+    const HOST_NAME: u8 = 0;
     let mut list = Reader::new(list);
-    let kind = list.u8()?;
-    let name = list.vec16(1)?;
-    list.finish()?;
-    if kind != 0 || name.len() > 255 || name.iter().any(|&byte| byte == 0) {
-        return Err(Reason::DecodeError.into());
+    let mut found = None;
+    while !list.is_empty() {
+        let kind = list.u8()?;
+        let name = list.vec16(1)?;
+        if kind != HOST_NAME {
+            continue;
+        }
+        if name.len() > 255 {
+            return Err(Reason::DecodeError.into());
+        }
+        if found.is_some() || !name.iter().all(u8::is_ascii_graphic) {
+            return Err(Reason::BadServerName.into());
+        }
+        found = Some(name);
     }
-    Ok(name)
+    Ok(found)
+}
+
+/// FNV-1a, begun with a number.
+fn checksum(number: u16, bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325 ^ u64::from(number), |sum, &byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
 }
 
 /// client_shares of key_share.

@@ -4,7 +4,8 @@
 //! | ClientHello | TLS 1.3 | TLS 1.2 |
 //! |---|---|---|
 //! | does not parse, has an extension twice | refused | refused |
-//! | no version in common | falls back | falls back |
+//! | no version in common, or a legacy_version of SSL | falls back | falls back |
+//! | a server name that is not ASCII, or two | refused | refused |
 //! | TLS_FALLBACK_SCSV though TLS 1.3 is served | - | refused |
 //! | compression methods: not null alone / without null | refused | refused |
 //! | lacks signature_algorithms, supported_groups or key_share, or modes of its PSKs | refused | - |
@@ -15,6 +16,7 @@
 //! | no certificate for the server name | falls back | falls back |
 //! | ALPN without a protocol in common | refused | refused |
 //! | no share for the group chosen | HelloRetryRequest | - |
+//! | second ClientHello: another one, or without the PSKs of the first | refused | - |
 //! | ticket of this scope: binder is wrong / extended master secret is lost | refused | refused |
 //! | any other ticket | full handshake | full handshake |
 //!
@@ -32,6 +34,9 @@ use crate::msgs::{
 };
 use crate::{Config, Environment, Error, NamedGroup, Reason, Suite, Version};
 
+/// ProtocolVersion of SSL 3.0.
+const SSL3: u16 = 0x0300;
+
 /// The highest version in common, RFC 8446 section 4.2.1.
 pub fn version(hello: &ClientHello<'_>, config: &Config) -> Result<Version, Error> {
     let offers = |version: Version| match hello.versions {
@@ -39,8 +44,11 @@ pub fn version(hello: &ClientHello<'_>, config: &Config) -> Result<Version, Erro
         // Without supported_versions the client cannot mean TLS 1.3.
         None => version == Version::Tls12 && hello.legacy_version >= version.code(),
     };
+    // RFC 8446 appendix D.5: MUST NOT accept a legacy_version of SSL 3.0 or less, whatever else is
+    // offered.
     let version = [Version::Tls13, Version::Tls12]
         .into_iter()
+        .filter(|_| hello.legacy_version > SSL3)
         .find(|&version| config.allows_version(version) && offers(version))
         .ok_or(Reason::UnsupportedVersion)?;
     // RFC 7507 section 3: the client could do better, and so could this side.

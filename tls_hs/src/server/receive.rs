@@ -82,7 +82,11 @@ impl Tolerance {
             Version::Tls13 => description == AlertDescription::UserCanceled as u8,
         };
         let [level, description] = *content else {
-            return Err(Reason::DecodeError.into());
+            return Err(match (content, version) {
+                // RFC 8446 section 5.4.
+                ([], Version::Tls13) => Reason::EmptyRecord.into(),
+                _ => Reason::DecodeError.into(),
+            });
         };
         self.received = Some(description);
         if level != WARNING || !harmless(description) {

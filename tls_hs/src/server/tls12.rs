@@ -328,6 +328,9 @@ impl WaitFinished {
         let label = b"client finished";
         prf::verify_data::<E::Crypto>(hash, master, label, &messages, &mut expected);
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
+        if body.len() != expected.len() {
+            return Err(Reason::DecodeError.into());
+        }
         if !equal(body, &expected) {
             return Err(Reason::BadFinished.into());
         }

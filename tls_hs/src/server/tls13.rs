@@ -45,19 +45,16 @@ pub fn start<E: Environment>(
     cx.transcript = Transcript::new(selection.suite.hash());
     match selection.share {
         Some(_) => RecvdCh::enter(cx, env, hello, message, selection, replies),
-        // A ticket may yet make up for it, but is not looked at before there is a share.
-        None if !selection.signature && !resumes(hello) => {
-            Err(Reason::NoCommonSignatureAlgorithm.into())
-        }
+        // A ticket may yet make up for it.
         None => {
+            let resumes = resume::possible(env, hello, selection.suite, replies.alpn);
+            if !selection.signature && !resumes {
+                return Err(Reason::NoCommonSignatureAlgorithm.into());
+            }
             cx.transcript.put(message);
-            SendRetry::enter(cx, hello, &selection)
+            SendRetry::enter(cx, hello, message, &selection, resumes)
         }
     }
-}
-
-fn resumes(hello: &ClientHello<'_>) -> bool {
-    hello.pre_shared_key.is_some() && resumes_with_dhe(hello)
 }
 
 /// Has a ClientHello with a usable share.
@@ -284,7 +281,10 @@ impl WaitFinished {
         let WaitFinished { stage, hash } = self;
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
         let expected = key_schedule::first(cx.verify_data.bytes(), cx.params.suite.hash());
-        // RFC 8446 section 4.4.4: decrypt_error if incorrect, and so if of another length.
+        // RFC 8446 section 4.4.4: decrypt_error if incorrect; section 6.2: decode_error for a length.
+        if body.len() != expected.len() {
+            return Err(Reason::DecodeError.into());
+        }
         if !equal(body, expected) {
             return Err(Reason::BadFinished.into());
         }

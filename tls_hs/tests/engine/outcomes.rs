@@ -207,17 +207,44 @@ fn server_names_are_checked() {
     let with = |list: &[u8]| hello.clone().set(SERVER_NAME, vec16(list)).record();
     let entry = |kind: u8, name: &[u8]| [&[kind][..], &vec16(name)].concat();
     expect(&with(&entry(0, b"")), Reason::DecodeError);
-    expect(&with(&entry(0, b"a\0b")), Reason::DecodeError);
+    for name in [
+        &b"a\0b"[..],
+        b"a\x07b",
+        "m\u{105}".as_bytes(),
+        b"a b",
+        b"\x1b[31m",
+    ] {
+        expect(&with(&entry(0, name)), Reason::BadServerName);
+    }
     expect(&with(&entry(0, &[b'a'; 256])), Reason::DecodeError);
-    expect(&with(&entry(1, b"a")), Reason::DecodeError);
+    expect(&with(&[0, 0, 1]), Reason::DecodeError);
     expect(
         &with(&[entry(0, b"a"), entry(0, b"b")].concat()),
-        Reason::DecodeError,
+        Reason::BadServerName,
     );
+    // Names of other types are passed over.
+    let (result, connection) = show(Host::default(), &with(&entry(1, b"a")));
+    assert_eq!(result, Ok(()));
+    assert_eq!(connection.server.server_name(), None);
+    let both = [entry(7, b"\0"), entry(0, b"b"), entry(1, b"c")].concat();
+    let (result, connection) = show(Host::default(), &with(&both));
+    assert_eq!(result, Ok(()));
+    assert_eq!(connection.server.server_name(), Some(&b"b"[..]));
     expect(&with(&[]), Reason::DecodeError);
     let (result, connection) = show(Host::default(), &with(&entry(0, &[b'a'; 255])));
     assert_eq!(result, Ok(()));
     assert_eq!(connection.server.server_name(), Some(&[b'a'; 255][..]));
+}
+
+/// RFC 8446 appendix D.5.
+#[test]
+fn legacy_versions_of_ssl_are_refused() {
+    for version in [0x0300, 0x0200, 0x0002, 0x0103, 0] {
+        for mut hello in [Hello::tls13(), Hello::tls12()] {
+            hello.version = version;
+            expect(&hello.record(), Reason::UnsupportedVersion);
+        }
+    }
 }
 
 #[test]
@@ -389,6 +416,32 @@ fn retry_names_the_group_and_nothing_can_fall_back_any_more() {
     );
     let versions = second.clone().set(VERSIONS, vec8(&u16s(&[0x0302])));
     refused(&versions.record(), Reason::UnsupportedVersion);
+    // Nothing else that is known may change, appear or vanish, RFC 8446 section 4.1.2.
+    let mut other = second.clone();
+    other.version = 0x0302;
+    refused(&other.record(), changed);
+    let mut other = second.clone();
+    other.suites.insert(0, 0x1304);
+    refused(&other.record(), changed);
+    refused(&second.clone().without(SERVER_NAME).record(), changed);
+    let limit = second.clone().with(RECORD_SIZE_LIMIT, vec![1, 0]);
+    refused(&limit.record(), changed);
+    let algorithms = vec16(&u16s(&[0x0403]));
+    let algorithms = second.clone().set(SIGNATURE_ALGORITHMS, algorithms);
+    refused(&algorithms.record(), changed);
+    let groups = second.clone().set(GROUPS, vec16(&u16s(&[0x001d])));
+    refused(&groups.record(), changed);
+    let early = second.clone().with(EARLY_DATA, vec![]);
+    refused(&early.record(), changed);
+    refused(
+        &second.clone().without(KEY_SHARE).record(),
+        Reason::MissingExtension,
+    );
+    // But padding, a cookie, and what is not known here; and the order.
+    let mut moved = second.clone().with(21, vec![0; 9]).with(0xfe0d, vec![1]);
+    moved.extensions.swap(1, 3);
+    let (result, _) = take(&moved.with(44, vec16(&[7])).record());
+    assert_eq!(result, Ok(()));
     refused(
         &record(23, b"no early data was announced"),
         Reason::UnexpectedRecord,

@@ -121,7 +121,7 @@ fn finished_must_be_right_and_alone() {
         let mut verify_data = w.finished[4..].to_vec();
         verify_data.resize(len, 0);
         let record = w.client.seal(22, &message(20, &verify_data), 0);
-        w.refuses(&record, Reason::BadFinished);
+        w.refuses(&record, Reason::DecodeError);
     }
     let mut w = waiting();
     let record = w
@@ -206,6 +206,11 @@ fn alerts_end_the_handshake_but_for_user_canceled() {
         let sealed = w.client.seal(21, alert, 0);
         w.refuses(&sealed, Reason::DecodeError);
     }
+    for padding in [0, 2, 30] {
+        let mut w = waiting();
+        let sealed = w.client.seal(21, &[], padding);
+        w.refuses(&sealed, Reason::EmptyRecord);
+    }
     let mut w = waiting();
     for _ in 0..4 {
         let sealed = w.client.seal(21, &canceled, 0);
@@ -273,6 +278,46 @@ fn tickets_are_sent_to_clients_that_can_use_them() {
         }
         nonces.dedup();
         assert_eq!(nonces.len() as u64, tickets);
+    }
+}
+
+/// RFC 8446 section 4.1.2: of its PSKs a client may drop those that do not suit what was chosen.
+#[test]
+fn a_good_psk_is_not_dropped_after_a_retry() {
+    let host = || Host {
+        ticket_keys: vec![([1; 16], [2; 32])],
+        ..Host::default()
+    };
+    let modes = Hello::tls13().with(PSK_MODES, vec8(&[1]));
+    let mut w = waiting_at(host(), &modes);
+    let record = w.client.seal(22, &w.finished, 0);
+    w.completes(&record);
+    let (_, message) = w.server.open(split_records(&w.connection.out)[0]);
+    let nonce_len = usize::from(message[12]);
+    let ticket = &message[13 + nonce_len + 2..message.len() - 2];
+
+    let second = modes
+        .clone()
+        .set(KEY_SHARE, key_shares(&[(0x001d, &X25519_SHARE)]));
+    let mut other = ticket.to_vec();
+    other[20] ^= 1;
+    for (offered, result) in [
+        (ticket, Err(Error(Reason::BadSecondClientHello))),
+        (&other, Ok(())),
+    ] {
+        let first = modes
+            .clone()
+            .set(KEY_SHARE, key_shares(&[]))
+            .with(PRE_SHARED_KEY, psks(&[offered], 1));
+        let mut connection = Connection::new(host());
+        connection.take(&first.record()).unwrap();
+        assert_eq!(connection.take(&second.record()), result);
+        // One that is still offered is checked as ever.
+        let mut connection = Connection::new(host());
+        connection.take(&first.record()).unwrap();
+        let again = second.clone().with(PRE_SHARED_KEY, psks(&[offered], 1));
+        let expected = result.map_err(|_| Error(Reason::BadBinder));
+        assert_eq!(connection.take(&again.record()), expected);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::codec::{Encode, Sink};
 use crate::key_schedule::{Early, Master, Resumption};
-use crate::msgs::client_hello::ClientHello;
+use crate::msgs::client_hello::{ClientHello, OfferedPsks};
 use crate::msgs::server as msgs;
 use crate::secret::{equal, Secret};
 use crate::server::flight::{Cursor, Flight};
@@ -29,21 +29,7 @@ pub fn choose<E: Environment>(
 ) -> Result<(Option<u16>, Early), Error> {
     let mut secret = Secret::<48>::zero();
     cx.params.began = env.now();
-    let offered = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello));
-    let chosen = offered.and_then(|psks| {
-        let tickets = (0..TICKETS_TRIED).zip(psks.iter());
-        let mut good = tickets.filter_map(|(index, (identity, binder))| {
-            let scope = Scope {
-                server_name: hello.server_name,
-                alpn,
-            };
-            ticket::open(env, scope, identity, &mut secret)
-                .filter(|s| s.version == Version::Tls13 && s.suite == suite)
-                .map(|session| (psks, index, binder, session.began))
-        });
-        good.next()
-    });
-    let Some((psks, index, binder, began)) = chosen else {
+    let Some((psks, index, binder, began)) = find(env, hello, suite, alpn, &mut secret) else {
         cx.transcript.put(message);
         return Ok((None, Early::new::<E::Crypto>(&mut cx.keys, suite, None)));
     };
@@ -67,6 +53,38 @@ pub fn choose<E: Environment>(
     cx.transcript.put(binders);
     cx.params.began = began;
     Ok((Some(index), early))
+}
+
+/// Whether one of the PSKs offered is good for this connection, binders aside.
+pub fn possible<E: Environment>(
+    env: &mut E,
+    hello: &ClientHello<'_>,
+    suite: Suite,
+    alpn: Option<u8>,
+) -> bool {
+    find(env, hello, suite, alpn, &mut Secret::zero()).is_some()
+}
+
+/// The first PSK offered that is good for this connection: all of them, the position and the binder
+/// of this one, and when its session began. Its secret goes to `secret`.
+fn find<'a, E: Environment>(
+    env: &mut E,
+    hello: &ClientHello<'a>,
+    suite: Suite,
+    alpn: Option<u8>,
+    secret: &mut Secret<48>,
+) -> Option<(OfferedPsks<'a>, u16, &'a [u8], u64)> {
+    let psks = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello))?;
+    let mut tickets = (0..TICKETS_TRIED).zip(psks.iter());
+    tickets.find_map(|(index, (identity, binder))| {
+        let scope = Scope {
+            server_name: hello.server_name,
+            alpn,
+        };
+        ticket::open(env, scope, identity, secret)
+            .filter(|s| s.version == Version::Tls13 && s.suite == suite)
+            .map(|session| (psks, index, binder, session.began))
+    })
 }
 
 /// Sends NewSessionTickets, one after the other.

@@ -5,6 +5,7 @@ use super::RecvdCh;
 use crate::codec::Encode;
 use crate::msgs::client_hello::ClientHello;
 use crate::msgs::{server as msgs, HandshakeType};
+use crate::record::inbound::MESSAGE_HEADER_LEN;
 use crate::server::flight::{Cursor, Flight};
 use crate::server::hello::{Params, Replies, SessionId};
 use crate::server::negotiate::Selection;
@@ -12,9 +13,22 @@ use crate::server::{Context, Next, State};
 use crate::transcript::Transcript;
 use crate::{Crypto, Environment, Error, Reason};
 
+/// What is remembered of the first ClientHello beside what was chosen.
+struct First {
+    /// [`ClientHello::constant_parts`].
+    parts: u64,
+    /// Whether it offered a PSK that is good.
+    resumes: bool,
+}
+
+fn constant_parts(message: &[u8]) -> u64 {
+    ClientHello::constant_parts(message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]))
+}
+
 /// Sends a HelloRetryRequest.
 pub struct SendRetry {
     cursor: Cursor,
+    first: First,
 }
 
 struct RetryFlight<'a>(&'a Params);
@@ -42,18 +56,20 @@ impl Flight for RetryFlight<'_> {
 }
 
 impl SendRetry {
-    /// The transcript is that of the first ClientHello.
+    /// The transcript is that of the first ClientHello, which is `message`. `resumes` tells whether
+    /// one of its PSKs is good.
     pub fn enter<C: Crypto>(
         cx: &mut Context<C>,
         hello: &ClientHello<'_>,
+        message: &[u8],
         selection: &Selection,
+        resumes: bool,
     ) -> Next {
         let Selection { suite, group, .. } = *selection;
         let params = &mut cx.params;
         params.suite = suite;
         params.group = group;
         params.session_id = SessionId::new(hello.session_id);
-        params.client_random = *hello.random;
         cx.unread = false;
         // RFC 8446 section 4.4.1: the hash of the first ClientHello stands for it.
         let first = cx.transcript.hash();
@@ -63,6 +79,10 @@ impl SendRetry {
         msgs::hello_retry_request(params.session_id.bytes(), suite, group).encode(transcript);
         Ok(State::SendRetry(SendRetry {
             cursor: Cursor::new(),
+            first: First {
+                parts: constant_parts(message),
+                resumes,
+            },
         }))
     }
 
@@ -78,12 +98,12 @@ impl SendRetry {
     }
 
     pub fn sent(self) -> Next {
-        Ok(State::Retry(Retry(())))
+        Ok(State::Retry(Retry(self.first)))
     }
 }
 
 /// A HelloRetryRequest was sent and waits for its answer.
-pub struct Retry(());
+pub struct Retry(First);
 
 impl Retry {
     /// The second ClientHello. RFC 8446 section 4.1.2 says what may differ from the first; whatever
@@ -102,10 +122,11 @@ impl Retry {
         let same = selection.share.is_some()
             && selection.suite == first.suite
             && selection.group == first.group
-            && hello.server_name == cx.server_name.get()
-            && hello.session_id == first.session_id.bytes()
-            && *hello.random == first.client_random;
-        if !same {
+            && constant_parts(message) == self.0.parts;
+        // A PSK may be dropped only if it does not suit what was chosen.
+        let lost = self.0.resumes && hello.pre_shared_key.is_none();
+        // Section 4.2.10: no early data behind a HelloRetryRequest.
+        if !same || lost || hello.early_data {
             return Err(Reason::BadSecondClientHello.into());
         }
         cx.tolerance.expect_no_early_data();
