@@ -6,8 +6,8 @@
 #ifndef _TLS_HS_HELPERS_H
 #define _TLS_HS_HELPERS_H
 
+#include <linux/mutex.h>
 #include <linux/net.h>
-#include <linux/rwsem.h>
 #include <linux/socket.h>
 #include <linux/workqueue.h>
 #include <net/request_sock.h>
@@ -96,7 +96,31 @@ void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control)
 u8 tls_hs_asked_record_type(const struct msghdr *msg);
 u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control);
 int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size);
-void tls_hs_init_rwsem(struct rw_semaphore *sem);
+void tls_hs_init_mutex(struct mutex *lock);
+int tls_hs_mutex_lock(struct mutex *lock);
+bool tls_hs_mutex_trylock(struct mutex *lock);
+
+/* What decides about the size of a record. */
+struct tls_hs_windows {
+	u64 rate;
+	u32 congestion;
+	u32 restart;
+	u32 idle;
+	u32 in_flight;
+	u32 segment;
+	u32 peer;
+	u32 peer_left;
+	u32 unsent;
+	u16 overhead;
+	u16 limit;
+	bool corked;
+	bool no_delay;
+	bool open_record;
+};
+
+void tls_hs_get_windows(struct sock *sk, struct tls_hs_windows *now);
+size_t tls_hs_msg_hide(struct msghdr *msg, size_t len);
+void tls_hs_msg_show(struct msghdr *msg, size_t hidden);
 bool tls_hs_key_update_pending(const struct sock *sk);
 bool tls_hs_can_send(const struct sock *sk);
 void tls_hs_waitqueue_init(struct socket *sock);

@@ -26,6 +26,7 @@ mod kern;
 mod keyring;
 mod ktls;
 mod listener;
+mod record;
 mod session;
 mod stat;
 mod sysctl;

@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// Changes our keys if the client asked for it: RFC 8446 section 4.6.3 wants that before the
-    /// next application data.
+    /// next application data. The caller is the only one who sends.
     ///
     /// # Errors
     ///
@@ -155,21 +155,19 @@ impl Session {
         if self.update_due.load(Relaxed) == 0 {
             return Ok(());
         }
-        socket.exclusively(|| {
-            if self.update_due.xchg(0, Full) == 0 {
-                return Ok(());
-            }
-            let sent = socket.send_record(HANDSHAKE, &KEY_UPDATE, wait);
-            if sent.is_err() {
-                self.update_due.store(1, Relaxed);
-                return sent;
-            }
-            let mut keys = self.keys.lock();
-            let version = keys.version();
-            let mut next = Traffic::plain();
-            keys.next_server(&mut Lib, &mut next);
-            socket.set_keys(Direction::Tx, version, &next)
-        })?
+        if self.update_due.xchg(0, Full) == 0 {
+            return Ok(());
+        }
+        let sent = socket.send_record(HANDSHAKE, &KEY_UPDATE, wait);
+        if sent.is_err() {
+            self.update_due.store(1, Relaxed);
+            return sent;
+        }
+        let mut keys = self.keys.lock();
+        let version = keys.version();
+        let mut next = Traffic::plain();
+        keys.next_server(&mut Lib, &mut next);
+        socket.set_keys(Direction::Tx, version, &next)
     }
 
     /// The program has sent a record of a type of its own choice, 0 for application data.

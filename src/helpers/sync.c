@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/bottom_half.h>
-#include <linux/rwsem.h>
+#include <linux/mutex.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <net/sock.h>
@@ -66,7 +66,17 @@ unsigned int tls_hs_cpu_ids(void)
 	return nr_cpu_ids;
 }
 
-void tls_hs_init_rwsem(struct rw_semaphore *sem)
+void tls_hs_init_mutex(struct mutex *lock)
 {
-	init_rwsem(sem);
+	mutex_init(lock);
+}
+
+int tls_hs_mutex_lock(struct mutex *lock)
+{
+	return mutex_lock_interruptible(lock);
+}
+
+bool tls_hs_mutex_trylock(struct mutex *lock)
+{
+	return mutex_trylock(lock);
 }

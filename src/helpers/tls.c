@@ -102,3 +102,50 @@ bool tls_hs_can_send(const struct sock *sk)
 		return false;
 	return (1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT);
 }
+
+static u32 bytes_between(u32 start, u32 end)
+{
+	return max_t(s32, end - start, 0);
+}
+
+/* The socket is not locked. */
+void tls_hs_get_windows(struct sock *sk, struct tls_hs_windows *now)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	const struct tls_context *ctx = tls_get_ctx(sk);
+	const struct tcp_sock *tp = tcp_sk(sk);
+	bool slow = lock_sock_fast(sk);
+
+	now->rate = sk->sk_pacing_rate;
+	now->congestion = tcp_snd_cwnd(tp);
+	now->restart = TCP_INIT_CWND;
+	now->idle = 0;
+	if (!tp->packets_out && icsk->icsk_rto &&
+	    READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_slow_start_after_idle))
+		now->idle = (tcp_jiffies32 - tp->lsndtime) / icsk->icsk_rto;
+	now->in_flight = tcp_packets_in_flight(tp);
+	now->segment = tp->mss_cache;
+	now->peer = tp->snd_wnd;
+	now->peer_left = bytes_between(tp->write_seq, tcp_wnd_end(tp));
+	now->unsent = bytes_between(tp->snd_nxt, tp->write_seq);
+	now->overhead = ctx->prot_info.overhead_size;
+	now->limit = READ_ONCE(ctx->tx_max_payload_len);
+	now->corked = tp->nonagle & TCP_NAGLE_CORK;
+	now->no_delay = tp->nonagle & TCP_NAGLE_OFF;
+	now->open_record = ctx->pending_open_record_frags;
+	unlock_sock_fast(sk, slow);
+}
+
+/* Cuts a message down to @len bytes; returns how many are hidden then. */
+size_t tls_hs_msg_hide(struct msghdr *msg, size_t len)
+{
+	size_t all = msg_data_left(msg);
+
+	iov_iter_truncate(&msg->msg_iter, len);
+	return all - msg_data_left(msg);
+}
+
+void tls_hs_msg_show(struct msghdr *msg, size_t hidden)
+{
+	iov_iter_reexpand(&msg->msg_iter, msg_data_left(msg) + hidden);
+}

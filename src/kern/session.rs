@@ -12,18 +12,21 @@
 //!
 //! # Locking
 //!
-//! All functions run in process context. `senders` is held for reading by who sends application
-//! data and for writing by who changes the sending keys; the session's own locks nest inside it.
+//! All functions run in process context. Who sends data or changes the sending keys holds the lock
+//! of [`send`]; the session's own locks nest inside it.
 
-use super::bindings::{
-    self, msghdr, pipe_inode_info, proto_ops, rw_semaphore, sock, socket, sockptr_t,
-};
-use super::errno::{EKEYEXPIRED, EOPNOTSUPP};
+mod send;
+
+use self::send::{Sender, APPLICATION_DATA};
+use super::bindings::{self, msghdr, pipe_inode_info, proto_ops, sock, socket, sockptr_t};
+use super::errno::{EKEYEXPIRED, ENOPROTOOPT, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
 use super::stat::{Gauge, Stats};
-use super::uapi::UserBuffer;
+use super::sysctl::Sysctls;
+use super::uapi::{OptionValue, UserBuffer};
 use super::{this_module, to_result};
 use crate::session::{Next, Session};
+use crate::sysctl::Sysctl;
 use core::mem::MaybeUninit;
 use kernel::ffi::{c_char, c_int, c_uint};
 use kernel::prelude::*;
@@ -49,7 +52,7 @@ struct Accepted {
     ops: Opaque<proto_ops>,
     stock: Atomic<*const proto_ops>,
     #[pin]
-    senders: Opaque<rw_semaphore>,
+    sender: Sender,
     #[pin]
     session: Session,
 }
@@ -75,6 +78,8 @@ pub(super) fn init() {
 pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>) -> Result {
     // SAFETY: By the requirement.
     let stock = unsafe { (*socket).ops };
+    // SAFETY: As above; the socket layer keeps `sk`.
+    let record_size = unsafe { Sysctls::of((*socket).sk) }.get(Sysctl::RecordSize);
     let accepted = KBox::pin_init(
         pin_init!(Accepted {
             ops <- Opaque::ffi_init(|ops: *mut proto_ops| {
@@ -92,10 +97,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
                 }
             }),
             stock: Atomic::new(stock),
-            senders <- Opaque::ffi_init(|sem| {
-                // SAFETY: `sem` is writable and pinned.
-                unsafe { bindings::tls_hs_init_rwsem(sem) }
-            }),
+            sender <- Sender::new(socket, record_size),
             session <- session,
         }),
         GFP_KERNEL,
@@ -171,21 +173,6 @@ impl<'a> SessionSocket<'a> {
     pub(crate) fn stats(&self) -> Stats<'_> {
         // SAFETY: The socket is valid by the invariants.
         unsafe { Stats::of(self.sk()) }
-    }
-
-    /// Runs `work` while nobody sends.
-    ///
-    /// # Errors
-    ///
-    /// EINTR when the process is killed while it waits.
-    pub(crate) fn exclusively<R>(&self, work: impl FnOnce() -> R) -> Result<R> {
-        let sem = self.accepted.senders.get();
-        // SAFETY: The semaphore is initialised; taken and released here.
-        to_result(unsafe { bindings::down_write_killable(sem) })?;
-        let result = work();
-        // SAFETY: As above.
-        unsafe { bindings::up_write(sem) };
-        Ok(result)
     }
 
     /// Gives kTLS new keys of one direction.
@@ -314,9 +301,6 @@ impl<'a> SessionSocket<'a> {
     }
 }
 
-/// `ContentType.application_data`, RFC 8446 section 5.1.
-const APPLICATION_DATA: u8 = 23;
-
 fn kernel_vec(base: *mut u8, len: usize) -> bindings::kvec {
     bindings::kvec {
         iov_base: base.cast(),
@@ -389,31 +373,13 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().sendmsg else {
-            return EOPNOTSUPP.to_errno();
-        };
         let sk = this.sk();
         if u32::from((&raw const (*sk).sk_shutdown).read_volatile()) & bindings::SEND_SHUTDOWN != 0
         {
             // kTLS would take data for a record that can't be sent any more.
             return bindings::sk_stream_error(sk, (*msg).msg_flags as c_int, EPIPE.to_errno());
         }
-        let wait = (*msg).msg_flags & bindings::MSG_DONTWAIT == 0;
-        if let Err(err) = this.session().before_send(&this, wait) {
-            return err.to_errno();
-        }
-        let sem = this.accepted.senders.get();
-        let err = bindings::down_read_killable(sem);
-        if err != 0 {
-            return err;
-        }
-        let content_type = bindings::tls_hs_asked_record_type(msg);
-        let sent = stock(socket, msg, len);
-        bindings::up_read(sem);
-        if sent > 0 {
-            this.session().sent(content_type);
-        }
-        sent
+        this.send(msg, len) as c_int
     }
 }
 
@@ -445,6 +411,7 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         let accepted = (&raw const *this.accepted).cast_mut();
         let stock = this.stock().release;
         this.stats().leave(Gauge::Connections);
+        this.accepted.sender.stop();
         if bindings::tls_hs_can_send(this.sk()) {
             this.session().close(&this);
         }
@@ -471,7 +438,18 @@ unsafe extern "C" fn setsockopt(
             return EOPNOTSUPP.to_errno();
         };
         if level as u32 != bindings::SOL_TLS {
-            return stock(socket, level, name, value, len);
+            let result = stock(socket, level, name, value, len);
+            if level as u32 == bindings::SOL_TCP
+                && matches!(name as u32, bindings::TCP_CORK | bindings::TCP_NODELAY)
+            {
+                this.flush_held();
+            }
+            return result;
+        }
+        if name as u32 == bindings::TLS_HS_RECORD_SIZE {
+            let result = OptionValue::new(value, len).number();
+            let result = result.and_then(|size| this.accepted.sender.set_record_size(size));
+            return result.map_or_else(|err| err.to_errno(), |()| 0);
         }
         let _guard = REKEYING.lock();
         let result = stock(socket, level, name, value, len);
@@ -494,9 +472,18 @@ unsafe extern "C" fn getsockopt(
     // UserBuffer.
     unsafe {
         let this = SessionSocket::of(socket);
-        if level as u32 == bindings::SOL_TLS && name as u32 == bindings::TLS_HS_INFO {
-            let result = UserBuffer::new(value, len).write(&this.session().info());
-            return result.map_or_else(|err| err.to_errno(), |()| 0);
+        let buffer = UserBuffer::new(value, len);
+        let own = match (level as u32, name as u32) {
+            (bindings::SOL_TLS, bindings::TLS_HS_INFO) => buffer.write(&this.session().info()),
+            (bindings::SOL_TLS, bindings::TLS_HS_RECORD_SIZE) => {
+                buffer.write(&this.accepted.sender.record_size())
+            }
+            _ => Err(ENOPROTOOPT.into()),
+        };
+        match own {
+            Ok(()) => return 0,
+            Err(err) if err != ENOPROTOOPT.into() => return err.to_errno(),
+            Err(_) => {}
         }
         match this.stock().getsockopt {
             Some(stock) => stock(socket, level, name, value, len),

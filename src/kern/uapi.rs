@@ -38,6 +38,20 @@ impl OptionValue {
         }
     }
 
+    /// Reads a number.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the value has another length, EFAULT.
+    pub(super) fn number(&self) -> Result<u32> {
+        let mut bytes = [0; 4];
+        if self.len != bytes.len() {
+            return Err(EINVAL);
+        }
+        self.copy(0, &mut bytes)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
     fn copy(&self, at: usize, out: &mut [u8]) -> Result {
         // SAFETY: Copies no more than `out` holds, from a range inside the value.
         let left = unsafe {
@@ -91,6 +105,19 @@ impl OptionValue {
     }
 }
 
+/// What may be shown to a user byte by byte.
+///
+/// # Safety
+///
+/// No padding, nothing that is not initialised.
+pub(super) unsafe trait Plain {}
+
+// SAFETY: Fields of 2 bytes, then of 1.
+unsafe impl Plain for tls_hs_info {}
+
+// SAFETY: A number.
+unsafe impl Plain for u32 {}
+
 /// Where a user wants the value of a socket option.
 pub(super) struct UserBuffer {
     value: *mut c_char,
@@ -103,15 +130,15 @@ impl UserBuffer {
         Self { value, len }
     }
 
-    /// Writes as much of `info` as there is room for, and how much that is.
-    pub(super) fn write(&self, info: &tls_hs_info) -> Result {
-        // SAFETY: Writes to user memory only, and copies no more than the structure has.
+    /// Writes as much of `value` as there is room for, and how much that is.
+    pub(super) fn write<T: Plain>(&self, value: &T) -> Result {
+        // SAFETY: Writes to user memory only, and copies no more than the value has.
         super::to_result(unsafe {
             bindings::tls_hs_put_option(
                 self.value,
                 self.len,
-                core::ptr::from_ref(info).cast(),
-                size_of::<tls_hs_info>() as u32,
+                core::ptr::from_ref(value).cast(),
+                size_of::<T>() as u32,
             )
         })
     }

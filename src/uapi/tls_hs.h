@@ -111,6 +111,13 @@ struct tls_hs_info {
 	char	alpn[256];
 };
 
+/*
+ * Socket option, level SOL_TLS, of an established PF_TLS socket: content of the
+ * records that it sends. A __u32: bytes, from 64 to 16384; or 0: as much as
+ * the windows of TCP have room for. The default is net.tls_hs.record_size.
+ */
+#define TLS_HS_RECORD_SIZE		102
+
 /* Key types, for add_key(2), and the descriptions by which they are found. */
 #define TLS_HS_KEY_TYPE_CERT		"tls_cert"
 #define TLS_HS_KEY_TYPE_PRIV		"tls_priv"

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending on an accepted connection: a write becomes records here.
+//!
+//! # Locking
+//!
+//! One thread at a time sends, under `lock`, as in kTLS itself. It is taken before all other locks.
+
+use super::super::bindings::{self, delayed_work, msghdr, mutex, sock, socket, work_struct};
+use super::super::errno::EOPNOTSUPP;
+use super::super::{to_result, work};
+use super::SessionSocket;
+use crate::record::{self, Windows};
+use kernel::ffi::c_uint;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::types::Opaque;
+
+/// `ContentType.application_data`, RFC 8446 section 5.1.
+pub(super) const APPLICATION_DATA: u8 = 23;
+
+/// When to try again to end a record without memory, in milliseconds.
+const RETRY_MS: u32 = 100;
+
+/// What sending needs to remember.
+///
+/// # Invariants
+///
+/// `flusher` is cancelled before the socket is released.
+#[pin_data]
+pub(super) struct Sender {
+    #[pin]
+    lock: Opaque<mutex>,
+    #[pin]
+    flusher: Opaque<delayed_work>,
+    socket: *mut socket,
+    /// Bytes in a record that has not ended. Under `lock`.
+    open: Atomic<u32>,
+    /// That record is left open by us, not by the program. Under `lock`.
+    held: Atomic<i32>,
+    /// Content of a record, 0 for what the windows have room for.
+    record_size: Atomic<u32>,
+}
+
+impl Sender {
+    pub(super) fn new(socket: *mut socket, record_size: u32) -> impl PinInit<Self> {
+        pin_init!(Self {
+            lock <- Opaque::ffi_init(|lock| {
+                // SAFETY: `lock` is writable and pinned.
+                unsafe { bindings::tls_hs_init_mutex(lock) }
+            }),
+            flusher <- Opaque::ffi_init(|work| {
+                // SAFETY: `work` is writable and pinned.
+                unsafe { bindings::tls_hs_init_delayed_work(work, Some(flush_work)) }
+            }),
+            socket,
+            open: Atomic::new(0),
+            held: Atomic::new(0),
+            record_size: Atomic::new(record_size),
+        })
+    }
+
+    /// Content of the records that are sent, 0 for what the windows have room for.
+    pub(super) fn record_size(&self) -> u32 {
+        self.record_size.load(Relaxed)
+    }
+
+    /// # Errors
+    ///
+    /// EINVAL if it is not 0, and no size that a record may have.
+    pub(super) fn set_record_size(&self, size: u32) -> Result {
+        if size != 0 && !record::SIZES.contains(&size) {
+            return Err(EINVAL);
+        }
+        self.record_size.store(size, Relaxed);
+        Ok(())
+    }
+
+    /// Waits for the flusher. Process context, before the socket is released.
+    pub(super) fn stop(&self) {
+        // SAFETY: Initialised.
+        unsafe { bindings::cancel_delayed_work_sync(self.flusher.get()) };
+    }
+}
+
+/// The lock of one [`Sender`], held.
+pub(super) struct Sending<'a>(&'a Sender);
+
+impl<'a> Sending<'a> {
+    /// Waits until nobody else sends.
+    ///
+    /// # Errors
+    ///
+    /// EINTR when a signal comes first.
+    pub(super) fn new(sender: &'a Sender) -> Result<Self> {
+        // SAFETY: The lock is initialised.
+        to_result(unsafe { bindings::tls_hs_mutex_lock(sender.lock.get()) })?;
+        Ok(Self(sender))
+    }
+
+    /// `None` if somebody else sends.
+    pub(super) fn try_new(sender: &'a Sender) -> Option<Self> {
+        // SAFETY: The lock is initialised.
+        unsafe { bindings::tls_hs_mutex_trylock(sender.lock.get()) }.then_some(Self(sender))
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Taken by who made this.
+        unsafe { bindings::mutex_unlock(self.0.lock.get()) }
+    }
+}
+
+/// What TCP says now: the answer may be old when it is used. `open` is set to whether a record has
+/// not ended. Process context, the socket not locked.
+///
+/// # Safety
+///
+/// `sk` is valid and has kTLS on it.
+unsafe fn windows(sk: *mut sock, open: &mut bool) -> Windows {
+    let mut now = bindings::tls_hs_windows::default();
+    // SAFETY: By the requirement.
+    unsafe { bindings::tls_hs_get_windows(sk, &mut now) };
+    *open = now.open_record;
+    // After a pause TCP begins again with a smaller window, which it sets when it is given data.
+    let restart = now.restart.min(now.congestion);
+    let idle = now.congestion.checked_shr(now.idle).unwrap_or(0);
+    Windows {
+        congestion: idle.max(restart),
+        in_flight: now.in_flight,
+        segment: now.segment,
+        peer: now.peer,
+        peer_left: now.peer_left,
+        unsent: now.unsent,
+        overhead: now.overhead.into(),
+        limit: now.limit.into(),
+        rate: now.rate,
+        corked: now.corked,
+        no_delay: now.no_delay,
+    }
+}
+
+/// A record that has not ended, under the lock of [`Sender`].
+impl Sending<'_> {
+    fn open(&self) -> u32 {
+        self.0.open.load(Relaxed)
+    }
+
+    fn set_open(&self, bytes: u32) {
+        self.0.open.store(bytes, Relaxed);
+    }
+
+    /// Sees to it that the record ends in `ms` milliseconds, or is the program's to end.
+    fn hold(&self, ms: Option<u32>) {
+        self.0.held.store(ms.is_some().into(), Relaxed);
+        if let Some(ms) = ms {
+            // SAFETY: Initialised, and cancelled before the socket is released.
+            unsafe { work::queue_delayed(self.0.flusher.get(), ms) }
+        }
+    }
+}
+
+impl SessionSocket<'_> {
+    /// Sends a message of a user's; returns how much of it, or a negative error number.
+    ///
+    /// # Safety
+    ///
+    /// `msg` is what the socket layer passed, of `len` bytes.
+    pub(super) unsafe fn send(&self, msg: *mut msghdr, len: usize) -> isize {
+        let sending = match Sending::new(&self.accepted.sender) {
+            Ok(sending) => sending,
+            Err(err) => return err.to_errno() as isize,
+        };
+        // SAFETY: By the requirement.
+        let (content_type, flags) =
+            unsafe { (bindings::tls_hs_asked_record_type(msg), (*msg).msg_flags) };
+        let wait = flags & bindings::MSG_DONTWAIT == 0;
+        let mut sent = 0usize;
+        loop {
+            let left = len.saturating_sub(sent);
+            let ready = self.session().before_send(self, wait);
+            // SAFETY: By the requirement, and what was sent is no longer in the message.
+            let result = unsafe {
+                match ready {
+                    Err(err) => err.to_errno() as isize,
+                    Ok(()) if matches!(content_type, 0 | APPLICATION_DATA) => {
+                        self.send_portion(&sending, msg, left, flags)
+                    }
+                    Ok(()) => self.send_stock(msg, left, left, flags),
+                }
+            };
+            match usize::try_from(result) {
+                Ok(more) if more > 0 => sent = sent.saturating_add(more),
+                _ if sent > 0 => break,
+                _ => return result,
+            }
+            if sent >= len {
+                break;
+            }
+        }
+        self.session().sent(content_type);
+        sent as isize
+    }
+
+    /// Sends the first of the `left` bytes of a message: as many as become records now.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::send`]; the user asked for `flags`.
+    unsafe fn send_portion(
+        &self,
+        sending: &Sending<'_>,
+        msg: *mut msghdr,
+        left: usize,
+        flags: c_uint,
+    ) -> isize {
+        const MORE: c_uint = bindings::MSG_MORE;
+
+        let sk = self.sk();
+        let mut is_open = false;
+        // SAFETY: The socket is connected and has kTLS on it.
+        let windows = unsafe { windows(sk, &mut is_open) };
+        if !is_open {
+            sending.set_open(0);
+        }
+        let fixed = sending.0.record_size();
+        let portion = match windows.portion(fixed, sending.open(), left) {
+            Some(portion) => portion,
+            None => {
+                if let Err(err) = self.flush(flags & bindings::MSG_DONTWAIT == 0) {
+                    return err.to_errno() as isize;
+                }
+                sending.set_open(0);
+                match windows.portion(fixed, 0, left) {
+                    Some(portion) => portion,
+                    None => return EINVAL.to_errno() as isize,
+                }
+            }
+        };
+        let (flags, hold) = if portion.ends {
+            // SOCK_SEQPACKET's flag belongs to the end of the message.
+            let last = portion.len == left && flags & MORE == 0;
+            let eor = if last { 0 } else { bindings::MSG_EOR };
+            (flags & !(MORE | eor), None)
+        } else if flags & (MORE | bindings::MSG_EOR) != 0 {
+            (flags, None)
+        } else {
+            match windows.holds() {
+                None => (flags, None),
+                hold => (flags | MORE, hold),
+            }
+        };
+        // SAFETY: By the requirement.
+        let result = unsafe { self.send_stock(msg, portion.len, left, flags) };
+        if let (Ok(sent @ 1..), true) = (u32::try_from(result), flags & MORE != 0) {
+            let open = sending.open().saturating_add(sent);
+            sending.set_open(open.checked_rem(windows.limit).unwrap_or(0));
+            sending.hold(hold);
+        }
+        result
+    }
+
+    /// Gives kTLS the first `len` of the `left` bytes of a message.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::send`]; `len` is at most `left`.
+    unsafe fn send_stock(&self, msg: *mut msghdr, len: usize, left: usize, flags: c_uint) -> isize {
+        let Some(sendmsg) = self.stock().sendmsg else {
+            return EOPNOTSUPP.to_errno() as isize;
+        };
+        // SAFETY: By the requirement; the rest of the message is hidden during the call only.
+        unsafe {
+            let hidden = bindings::tls_hs_msg_hide(msg, len);
+            let asked = core::mem::replace(&mut (*msg).msg_flags, flags);
+            let result = sendmsg(self.socket, msg, len.min(left)) as isize;
+            (*msg).msg_flags = asked;
+            bindings::tls_hs_msg_show(msg, hidden);
+            result
+        }
+    }
+
+    /// Ends the record that is open, if one is.
+    pub(super) fn flush(&self, wait: bool) -> Result {
+        // What goes out before a record whose type is asked for is what was open.
+        self.send_record(APPLICATION_DATA, &[], wait)
+    }
+
+    /// Ends the record that we have left open, without waiting for anybody.
+    pub(super) fn flush_held(&self) {
+        // Who sends now ends it, or leaves it open again.
+        let Some(sending) = Sending::try_new(&self.accepted.sender) else {
+            return;
+        };
+        if sending.0.held.xchg(0, Relaxed) != 0 {
+            if let Err(err) = self.flush(false) {
+                // Without memory later.
+                if err != EAGAIN && err != EPIPE {
+                    sending.hold(Some(RETRY_MS));
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// The workqueue calls this, with the work of a [`Sender`].
+unsafe extern "C" fn flush_work(work: *mut work_struct) {
+    // SAFETY: The work is the first member of the sender's delayed_work; the socket is not released
+    // before the work was cancelled.
+    unsafe {
+        let delayed = kernel::container_of!(work, delayed_work, work);
+        let sender: *const Sender =
+            kernel::container_of!(Opaque::cast_from(delayed), Sender, flusher);
+        SessionSocket::of((*sender).socket).flush_held();
+    }
+}
