@@ -78,7 +78,7 @@ pub struct Resync {
 /// A packet in the middle of a record that the device does not have the state of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rebuild {
-    /// The record that the packet begins in.
+    /// The record that the packet begins in. Its length is 0 if not all of its header was seen.
     pub record: Record,
     /// How many bytes of the record are in front of the packet. They go through the device's
     /// cryptography and not on the wire.

@@ -103,6 +103,8 @@ impl Frontier {
         self.seq = self.seq.wrapping_add(u32::from(len));
         self.number = self.number.wrapping_add(1);
         self.have = 0;
+        // Software may know what did not come by.
+        self.lost = before(self.seq, map.unacknowledged());
         Ok(())
     }
 
@@ -117,6 +119,8 @@ impl Frontier {
         if self.lost || before(self.seq, seq) {
             map.pass_over(seq);
             *self = Frontier::new(self.protocol, seq, number);
+        } else if self.seq == seq {
+            self.number = number;
         }
     }
 

@@ -476,6 +476,45 @@ fn announced_records_need_no_request() {
     };
 }
 
+/// Records went out and were acknowledged without the driver, as over another device.
+#[test]
+fn announced_records_that_did_not_come_by() {
+    let mut sender = Sender::new(three(), 8, GENEROUS);
+    sender.tx.acknowledge(1150);
+    sender.tx.announce(100, 23).unwrap();
+    sender.tx.announce(100, 23).unwrap();
+    assert_eq!(sender.tx.map().len(), 1);
+    let TxVerdict::Rebuild(rebuild) = sender.tx.segment(1150, 10) else {
+        panic!("the record is not known");
+    };
+    assert_eq!((rebuild.record.start, rebuild.record.number), (1100, 6));
+    assert_eq!(rebuild.prefix, 50);
+    // Without that, nothing is known.
+    let mut sender = Sender::new(three(), 8, GENEROUS);
+    sender.tx.acknowledge(1150);
+    assert!(matches!(
+        sender.packet(at(1150), at(1160)),
+        TxVerdict::Software { request: Some(_) }
+    ));
+}
+
+/// The stack's word on a record's number is the last.
+#[test]
+fn the_stack_counts() {
+    let mut sender = Sender::new(three(), 8, GENEROUS);
+    sender.tx.resync(1000, 77);
+    assert_eq!(sender.tx.segment(900, 10), TxVerdict::Plain);
+    let stream = sender.stream.clone();
+    let verdict = sender.tx.packet(1000, &stream.plain[10..50]);
+    assert_eq!(
+        verdict,
+        TxVerdict::Fast {
+            number: 77,
+            offset: 0
+        }
+    );
+}
+
 /// A device that has no room for the connection is asked for again, but not at once.
 #[test]
 fn a_device_that_refuses() {
