@@ -184,8 +184,8 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                 true => 1,
                 false => {
                     // The record that holds `seq`, or the last that starts before it.
-                    let (index, record) = self.last_from(first.start, seq);
-                    match before(seq, record.end()) {
+                    let index = self.last_from(first.start, seq);
+                    match before(seq, self.at(index).end()) {
                         true => index,
                         false => index.wrapping_add(1),
                     }
@@ -199,6 +199,7 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
     }
 
     /// Where a sequence number is.
+    #[inline(always)] // Its answer is taken apart at once.
     pub fn lookup(&self, seq: u32) -> Lookup {
         if let Some(first) = self.first() {
             // What is sent again most is what is waited for, and new data is at the end.
@@ -209,13 +210,19 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                 }
             }
             if within(seq, first.start, self.end) {
-                let (_, record) = self.last_from(first.start, seq);
+                let record = self.at(self.last_from(first.start, seq));
                 let offset = seq.wrapping_sub(record.start);
                 if offset < u32::from(record.len) {
                     return Lookup::Found { record, offset };
                 }
             }
         }
+        self.lookup_outside(seq)
+    }
+
+    /// Where a sequence number is that is in no record.
+    #[inline(never)]
+    fn lookup_outside(&self, seq: u32) -> Lookup {
         if before(seq, self.unacknowledged) {
             if self.begun {
                 Lookup::Acknowledged
@@ -254,9 +261,10 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
         self.ring.get(self.slot(index)).copied().unwrap_or_default()
     }
 
-    /// The last record that starts at or before `seq`, which is not before `origin`, the start of
+    /// Index of the last record that starts at or before `seq`, which is not before `origin`, the start of
     /// the first record.
-    fn last_from(&self, origin: u32, seq: u32) -> (usize, Record) {
+    #[inline(never)]
+    fn last_from(&self, origin: u32, seq: u32) -> usize {
         let target = seq.wrapping_sub(origin);
         let starts_by = |record: &Record| record.start.wrapping_sub(origin) <= target;
         if self.len <= FEW {
@@ -267,8 +275,7 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                     count.wrapping_add(usize::from(starts_by(record)))
                 })
             };
-            let index = starts(old).wrapping_add(starts(new)).saturating_sub(1);
-            return (index, self.at(index));
+            return starts(old).wrapping_add(starts(new)).saturating_sub(1);
         }
 
         // The answer is `low` or behind it, and before `high`. The guess takes all records for
@@ -276,7 +283,6 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
         // looked at; then the interval is halved.
         let mut low = 0;
         let mut high = self.len;
-        let mut found = self.at(0);
         let mut step = 1usize;
         let mut probe = self.guess(origin, target);
         let mut halve = false;
@@ -285,7 +291,6 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
             let up = starts_by(&record);
             if up {
                 low = probe;
-                found = record;
                 if record.end().wrapping_sub(origin) > target {
                     break;
                 }
@@ -303,7 +308,7 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                 false => next,
             };
         }
-        (low, found)
+        low
     }
 
     /// The records in the order of the stream, in two pieces.

@@ -236,11 +236,7 @@ impl<S: DerefMut<Target = [Record]>> Tx<S> {
             // A record that begins with this packet, or only some bytes of its header do.
             Lookup::NotSent | Lookup::Gap => None,
         };
-        let mut known = learn(&mut self.frontier, &mut self.map);
-        if before(end, self.frontier.seq()) {
-            // It must not lead the device into a gap.
-            known = self.place(end.wrapping_sub(1)).is_some();
-        }
+        let known = learn(&mut self.frontier, &mut self.map);
         let place = place.or_else(|| self.place(seq)).filter(|_| known);
         match self.state {
             TxState::Software(left) => self.in_software(seq, left, len),

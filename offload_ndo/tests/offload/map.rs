@@ -106,6 +106,41 @@ fn refuses_what_has_no_order() {
     assert_eq!(map.len(), 2);
 }
 
+/// So much is acknowledged without a record in the map that sequence numbers come round.
+#[test]
+fn nothing_is_inserted_for_long() {
+    let mut map = Map::new(vec![Record::default(); 4], 0);
+    for turn in 1..12u32 {
+        let seq = turn.wrapping_mul(1 << 30);
+        assert_eq!(map.acknowledge(seq), 0);
+        assert_eq!(map.lookup(seq.wrapping_sub(1)), Lookup::Acknowledged);
+        assert_eq!(map.lookup(seq), Lookup::NotSent);
+        assert_eq!(map.end(), seq);
+    }
+    let record = Record {
+        start: map.end(),
+        len: 100,
+        kind: 23,
+        number: 1,
+    };
+    assert_eq!(map.insert(record), Ok(()));
+    assert_eq!(
+        map.lookup(record.start),
+        Lookup::Found { record, offset: 0 }
+    );
+    // A record that the acknowledgement is in the middle of may still come.
+    map.acknowledge(record.end() + 50);
+    let record = Record {
+        start: record.end(),
+        ..record
+    };
+    assert_eq!(map.insert(record), Ok(()));
+    assert_eq!(
+        map.lookup(record.start + 50),
+        Lookup::Found { record, offset: 50 }
+    );
+}
+
 /// Acknowledgements release all records of a full window at once, and the ring goes round.
 #[test]
 fn goes_round_for_ever() {

@@ -2,7 +2,7 @@
 //! The transmit side: what goes on the wire is right, whatever is lost and sent again.
 
 use offload_model::{Sender, Stream};
-use offload_ndo::{DropReason, Lookup, Policy, Protocol, TxState, TxVerdict};
+use offload_ndo::{DropReason, Lookup, Policy, Protocol, Record, Tx, TxState, TxVerdict};
 use proptest::prelude::*;
 
 use crate::{stream, stream_of};
@@ -496,6 +496,28 @@ fn announced_records_that_did_not_come_by() {
         sender.packet(at(1150), at(1160)),
         TxVerdict::Software { request: Some(_) }
     ));
+}
+
+/// Software encrypted so much that sequence numbers came round, and nobody told of its records.
+#[test]
+fn nothing_comes_by_for_long() {
+    let memory = vec![Record::default(); 4];
+    let mut tx = Tx::new(Protocol::Tls12Gcm, memory, 0, 0, GENEROUS);
+    for turn in 1..=7u32 {
+        tx.acknowledge(turn.wrapping_mul(1 << 30));
+    }
+    let seq = tx.map().unacknowledged();
+    let verdict = tx.packet(seq, &[0; 50]);
+    assert!(matches!(verdict, TxVerdict::Software { request: Some(_) }));
+    tx.resync(seq.wrapping_add(50), 9);
+    let verdict = tx.packet(seq.wrapping_add(50), &[23, 3, 3, 0, 30, 0]);
+    assert_eq!(
+        verdict,
+        TxVerdict::Fast {
+            number: 9,
+            offset: 0
+        }
+    );
 }
 
 /// The stack's word on a record's number is the last.

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use offload_ndo::{Lookup, Map, Record};
+use offload_ndo::{Lookup, Map, Policy, Protocol, Record, Rx, Tx};
 
 #[repr(C)]
 struct RawList {
@@ -140,6 +140,59 @@ fn queries(pattern: &str, records: &[Record], random: &mut Random, count: usize)
 
 const SAMPLES: usize = 41;
 
+/// What a packet costs beside its cryptography: packets of 1448 bytes, records of 16 KiB, no more
+/// than 4 MB in flight.
+fn packets() {
+    const LEN: usize = 1448;
+    const COUNT: usize = 20_000;
+    let protocol = Protocol::Tls12Gcm;
+    let header = [23, 3, 3, 0x40, 0x18];
+    let payload: Vec<u8> = (0..COUNT * LEN)
+        .map(|at| header.get(at % 16413).copied().unwrap_or(0x55))
+        .collect();
+    let seq = |packet: usize| (packet * LEN) as u32;
+    let each = |run: &mut dyn FnMut(usize, &[u8])| {
+        time(COUNT, || {
+            for (packet, bytes) in payload.chunks_exact(LEN).enumerate() {
+                run(packet, black_box(bytes));
+            }
+        })
+    };
+    let mut times: [Vec<f64>; 4] = Default::default();
+    for _ in 0..SAMPLES {
+        let memory = || vec![Record::default(); 1024];
+        let policy = Policy {
+            credit: u32::MAX,
+            ..Policy::default()
+        };
+        let mut tx = Tx::new(protocol, memory(), 0, 0, policy);
+        times[0].push(each(&mut |packet, bytes| {
+            tx.acknowledge(seq(packet.saturating_sub(2900)));
+            black_box(tx.packet(seq(packet), bytes));
+        }));
+        let mut tx = Tx::new(protocol, memory(), 0, 0, policy);
+        tx.packet(0, &payload[..4_000_000]);
+        times[1].push(each(&mut |packet, bytes| {
+            // Every packet is one that the device does not expect.
+            black_box(tx.packet(seq(packet * 7 % 2760), bytes));
+        }));
+        let mut rx = Rx::new(protocol, 0, 0);
+        times[2].push(each(&mut |packet, bytes| {
+            black_box(rx.packet(seq(packet), bytes));
+        }));
+        let mut rx = Rx::new(protocol, 0, 0);
+        times[3].push(each(&mut |packet, bytes| {
+            rx.forget();
+            black_box(rx.packet(seq(packet), bytes));
+        }));
+    }
+    let [fast, rebuild, decrypt, search] = times.each_mut().map(|times| median(times));
+    println!(
+        "ns for a packet of {LEN} bytes: Tx in order {fast:.1}, Tx out of order {rebuild:.1},"
+    );
+    println!("    Rx in order {decrypt:.1}, Rx searching {search:.1}");
+}
+
 fn main() {
     let mut random = Random(1);
     let mut ratios = Vec::new();
@@ -221,6 +274,7 @@ fn main() {
             report(n, lens, "release", &mut c, &mut d);
         }
     }
+    packets();
     for (what, lens, n, ratio) in &ratios {
         let what = what.replace(' ', "_");
         match (what.as_str(), lens.as_str()) {
