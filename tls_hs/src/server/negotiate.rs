@@ -7,9 +7,10 @@
 //! | no version in common, or a legacy_version of SSL | falls back | falls back |
 //! | a server name that is not ASCII, or two | refused | refused |
 //! | TLS_FALLBACK_SCSV though TLS 1.3 is served | - | refused |
-//! | compression methods: not null alone / without null | refused | refused |
+//! | compression methods: not null alone (TLS 1.3), without null | refused | refused |
 //! | lacks signature_algorithms, supported_groups or key_share, or modes of its PSKs | refused | - |
-//! | pre_shared_key is not last, or has not one binder for each identity | refused | refused |
+//! | pre_shared_key is not last | refused | - |
+//! | pre_shared_key has not one binder for each identity | refused | refused |
 //! | point formats without the uncompressed one, renegotiation_info not empty | - | refused |
 //! | a share for a group that supported_groups lacks, or two for one group | refused | - |
 //! | no suite, group or signature algorithm in common | falls back | falls back |
@@ -17,8 +18,11 @@
 //! | ALPN without a protocol in common | refused | refused |
 //! | no share for the group chosen | HelloRetryRequest | - |
 //! | second ClientHello: another one, or without the PSKs of the first | refused | - |
-//! | ticket of this scope: binder is wrong / extended master secret is lost | refused | refused |
+//! | ticket of this scope: the binder is wrong, the extended master secret is lost | refused | refused |
 //! | any other ticket | full handshake | full handshake |
+//!
+//! The same table is in Documentation/protocol.md; tests/engine/decisions.rs compares both, and
+//! each row with what the engine does.
 //!
 //! The configuration's masks decide what is in common. A client of TLS 1.2 without supported_groups
 //! gets secp256r1; one without signature_algorithms means SHA-1, and falls back. RFC 8422 section

@@ -3,6 +3,7 @@
 //! no client should send.
 
 mod client;
+mod decisions;
 mod hello;
 mod host;
 mod order;
