@@ -7,6 +7,7 @@
 #include <linux/bug.h>
 #include <linux/key.h>
 #include <linux/key-type.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/net.h>
 #include <linux/proc_fs.h>

@@ -110,14 +110,27 @@ pub(crate) fn make_share(
     }
 }
 
-/// The shared secret of `private` and the peer's share; `None` if that is not valid. Any context.
-pub(crate) fn derive(group: NamedGroup, private: &[u8; 32], peer: &[u8]) -> Option<Secret<32>> {
+/// Replaces the private key in `secret` by the secret shared with the peer, whose share is `peer`.
+/// Any context.
+///
+/// # Errors
+///
+/// `peer` is not a valid public key.
+pub(crate) fn derive(
+    group: NamedGroup,
+    secret: &mut Secret<32>,
+    peer: &[u8],
+) -> Result<(), Reason> {
     let mut shared = Secret::<32>::zero();
-    match group {
-        NamedGroup::Secp256r1 => ecdh::derive(cpu(), private, peer, &mut shared.0).ok()?,
-        NamedGroup::X25519 => x25519::derive(cpu(), private, peer, &mut shared.0).ok()?,
+    let valid = match group {
+        NamedGroup::Secp256r1 => ecdh::derive(cpu(), &secret.0, peer, &mut shared.0).is_ok(),
+        NamedGroup::X25519 => x25519::derive(cpu(), &secret.0, peer, &mut shared.0).is_ok(),
+    };
+    secret.0 = shared.0;
+    match valid {
+        true => Ok(()),
+        false => Err(Reason::BadKeyShare),
     }
-    Some(shared)
 }
 
 /// A private key that signs, and its public point.

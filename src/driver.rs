@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One handshake: takes bytes off the connection, gives them to the engine, does the public-key
-//! operations that the engine asks for, and sends what it writes.
+//! One handshake: takes bytes off the connection, gives them to the engine, and sends what it
+//! writes. It stops before each public-key operation: the caller does that, at a time of its own
+//! choice, and comes back with what came out.
 //!
 //! Runs in SoftIRQ, or in process context with bottom halves disabled, under the connection's
 //! socket lock. It allocates nothing and does not sleep.
 
-use crate::crypto::{self, Lib, SHARE_MAX};
-use crate::kern::crypto::{now, sha256, Secret};
+use crate::crypto::Lib;
+use crate::kern::crypto::{now, sha256};
 use crate::kern::percpu::{BhDisabled, PerCpu};
 use crate::kern::rcu::RcuArc;
 use crate::kern::stat::Stats;
 use crate::kern::stream::Stream;
 use crate::keyring::{Identity, Protocols, Staple};
 use crate::listener::Config;
+use crate::operation::{Operation, Outcome};
 use crate::stat::Counter;
-use crypto_p256::ecdsa::DER_MAX_LEN;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use tls_hs::{
@@ -58,12 +59,23 @@ impl Drop for Registration {
 pub(crate) enum Progress {
     /// It waits for the client, or for room in the send buffer.
     Pending,
+    /// It waits for a public-key operation: see [`Handshake::operation`].
+    Operation(Class),
     /// It is over, and everything was sent: see [`Handshake::established`].
     Complete,
     /// The kernel can't serve this client. Nothing was consumed.
     Fallback,
     /// The connection is to be closed.
     Failed,
+}
+
+/// How urgent an operation is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Of a handshake that resumes a session, or that has come further than its first operation.
+    Begun,
+    /// The first of a full handshake, of which nothing was answered yet.
+    New,
 }
 
 /// The handshake of one connection.
@@ -248,7 +260,29 @@ impl Handshake {
         stats: &Stats<'_>,
         bh: &BhDisabled,
     ) -> Progress {
-        match self.advance(stream, bh) {
+        let result = self.advance(stream, bh);
+        self.conclude(result, stream, stats)
+    }
+
+    /// Goes on with what came out of the operation that it waits for.
+    pub(crate) fn answer(
+        &mut self,
+        operation: &Operation,
+        stream: &mut Stream<'_>,
+        stats: &Stats<'_>,
+        bh: &BhDisabled,
+    ) -> Progress {
+        let result = self.take(operation).and_then(|()| self.advance(stream, bh));
+        self.conclude(result, stream, stats)
+    }
+
+    fn conclude(
+        &mut self,
+        result: Result<Progress, Stop>,
+        stream: &mut Stream<'_>,
+        stats: &Stats<'_>,
+    ) -> Progress {
+        match result {
             Ok(progress) => progress,
             Err(Stop::Protocol(reason)) => {
                 stats.count(reason);
@@ -278,8 +312,11 @@ impl Handshake {
                 Step::Transmit => self.fill()?,
                 Step::Established => return Ok(Progress::Complete),
                 Step::Failed => return Ok(Progress::Failed),
+                Step::MakeShare { .. } if !self.core.server.resumes() => {
+                    return Ok(Progress::Operation(Class::New));
+                }
                 Step::MakeShare { .. } | Step::Derive { .. } | Step::Sign { .. } => {
-                    self.operate()?;
+                    return Ok(Progress::Operation(Class::Begun));
                 }
             }
         }
@@ -298,33 +335,33 @@ impl Handshake {
         }
     }
 
-    /// Does the public-key operation that the engine waits for.
-    fn operate(&mut self) -> Result<(), Stop> {
-        let (server, mut env) = self.core.split();
-        match server.step() {
-            Step::MakeShare { group } => {
-                let mut private = Secret::zero();
-                let mut public = [0; SHARE_MAX];
-                let len = crypto::make_share(group, &mut private, &mut public)?;
-                let public = public.get(..len).ok_or(Reason::OutOfOrder)?;
-                server.share_made(&mut env, &private.0, public)?;
-            }
+    /// Copies the public-key operation that it waits for to `operation`; nothing if it waits for
+    /// none. Any context.
+    pub(crate) fn operation(&self, operation: &mut Operation) {
+        match self.core.server.step() {
+            Step::MakeShare { group } => operation.make_share(group),
             Step::Derive {
                 group,
                 private,
                 peer,
-            } => {
-                let shared = crypto::derive(group, private, peer);
-                server.derived(&mut env, shared.as_ref().map(|shared| shared.0.as_slice()))?;
+            } => operation.derive(group, private, peer),
+            Step::Sign { digest } => match &self.core.identity {
+                Some(identity) => operation.sign(identity.key.clone(), digest),
+                None => operation.clear(),
+            },
+            _ => operation.clear(),
+        }
+    }
+
+    /// Gives the engine what came out of an operation.
+    fn take(&mut self, operation: &Operation) -> Result<(), Stop> {
+        let (server, mut env) = self.core.split();
+        match operation.outcome()? {
+            Outcome::Share(private, public) => server.share_made(&mut env, private, public)?,
+            Outcome::SharedSecret(shared) => {
+                server.derived(&mut env, shared.map(|shared| shared.as_slice()))?;
             }
-            Step::Sign { digest } => {
-                let identity = env.identity.as_ref().ok_or(Reason::OutOfOrder)?;
-                let mut der = [0; DER_MAX_LEN];
-                let len = identity.key.signer().sign(digest, &mut der)?;
-                let der = der.get(..len).ok_or(Reason::OutOfOrder)?;
-                server.signed(&mut env, der)?;
-            }
-            _ => return Err(Reason::OutOfOrder.into()),
+            Outcome::Signature(der) => server.signed(&mut env, der)?,
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ struct inet_connection_sock_af_ops;
 struct key;
 struct key_type;
 struct kmem_cache;
+struct kthread_work;
+struct kthread_worker;
 struct module;
 struct net;
 struct proc_dir_entry;
@@ -56,6 +58,8 @@ bool tls_hs_is_disarmed(void);
 int tls_hs_show_in_use(char *page);
 #endif
 
+u32 tls_hs_initial_mode(void);
+
 void tls_hs_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key);
 void tls_hs_spin_lock_bh(spinlock_t *lock);
 void tls_hs_spin_unlock_bh(spinlock_t *lock);
@@ -67,8 +71,13 @@ void tls_hs_bh_disable(void);
 void tls_hs_bh_enable(void);
 unsigned int tls_hs_cpu(void);
 unsigned int tls_hs_cpu_ids(void);
+bool tls_hs_cpu_possible(unsigned int cpu);
 
 void tls_hs_lock_sock(struct sock *sk);
+void tls_hs_bh_lock_sock(struct sock *sk);
+void tls_hs_bh_unlock_sock(struct sock *sk);
+bool tls_hs_sock_owned(const struct sock *sk);
+void tls_hs_reset_on_close(struct sock *sk);
 bool tls_hs_sock_get_live(struct sock *sk);
 void tls_hs_sock_hold(struct sock *sk);
 void tls_hs_sock_put(struct sock *sk);
@@ -142,6 +151,9 @@ void tls_hs_reqsk_free(struct request_sock *req);
 void tls_hs_init_work(struct work_struct *work, work_func_t func);
 void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func);
 struct workqueue_struct *tls_hs_alloc_workqueue(const char *name);
+struct workqueue_struct *tls_hs_alloc_bh_workqueue(const char *name);
+void tls_hs_init_thread_work(struct kthread_work *work, void (*func)(struct kthread_work *work));
+struct kthread_worker *tls_hs_thread_create(unsigned int cpu);
 bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
 			       unsigned long delay);
@@ -149,6 +161,7 @@ bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *w
 			     unsigned long delay);
 void tls_hs_cond_resched(void);
 u32 tls_hs_now_ms(void);
+u32 tls_hs_now_us(void);
 unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
 
 void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);

@@ -103,6 +103,12 @@ fn this_module() -> *mut bindings::module {
     unsafe { bindings::tls_hs_this_module() }
 }
 
+/// Where public-key operations are done until the sysctl says otherwise: a module parameter.
+pub(crate) fn initial_mode() -> u32 {
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_initial_mode() }
+}
+
 /// A negative errno as `Result`.
 fn to_result(err: kernel::ffi::c_int) -> Result {
     kernel::error::to_result(err)

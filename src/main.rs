@@ -26,6 +26,7 @@ mod kern;
 mod keyring;
 mod ktls;
 mod listener;
+mod operation;
 mod record;
 mod session;
 mod stat;
@@ -51,6 +52,7 @@ impl kernel::Module for TlsHs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         crypto::self_test()?;
         let namespaces = kern::net::Registration::new()?;
+        kern::sysctl::set_machine(sysctl::Sysctl::Mode, kern::initial_mode());
         let driver = driver::Registration::new()?;
         let keys = keyring::Registration::new()?;
         let ulp = kern::ulp::Registration::new()?;

@@ -57,6 +57,12 @@ counters! {
     PendingFull "pending_full";
     /// Connections not taken for want of memory.
     NoMemory "no_memory";
+    /// Full handshakes refused, by a reset, because too many were waiting for their turn.
+    Shed "shed";
+    /// Times that a handshake's public-key operations were left to a kernel thread.
+    Deferred "deferred";
+    /// Public-key operations done in one batch with those of other handshakes.
+    Batched "batched";
     /// Connections closed by the module, for whatever reason.
     Closed "closed";
 }

@@ -13,7 +13,6 @@ pub(crate) enum Scope {
     #[allow(dead_code)]
     Namespace,
     /// One for the machine, in the initial network namespace only.
-    #[allow(dead_code)]
     Machine,
 }
 
@@ -63,4 +62,15 @@ sysctls! {
     /// Content of the records that accepted connections send, unless the program sets
     /// TLS_HS_RECORD_SIZE; 0 for as much as the windows of TCP have room for.
     RecordSize c"record_size" 0, 0 to 16_384, Namespace;
+    /// Where public-key operations are done: 0 in SoftIRQ, 1 in kernel threads, 2 in SoftIRQ for
+    /// `softirq_budget_us` and the rest in threads.
+    Mode c"mode" 2, 0 to 2, Machine;
+    /// Microseconds of public-key operations in one run of a bottom half. An operation that has
+    /// begun is completed, and each run does one at least.
+    SoftirqBudgetUs c"softirq_budget_us" 200, 0 to 100_000, Machine;
+    /// Full handshakes that may wait on one CPU for their first public-key operation; more are
+    /// refused by a reset. 0 refuses all of them.
+    MaxBacklog c"max_backlog" 4_096, 0 to 16_777_216, Machine;
+    /// Milliseconds that the first of them may have waited before others are refused.
+    MaxBacklogMs c"max_backlog_ms" 2_000, 1 to 3_600_000, Machine;
 }

@@ -10,6 +10,29 @@ void tls_hs_lock_sock(struct sock *sk)
 	lock_sock(sk);
 }
 
+void tls_hs_bh_lock_sock(struct sock *sk)
+{
+	bh_lock_sock(sk);
+}
+
+void tls_hs_bh_unlock_sock(struct sock *sk)
+{
+	bh_unlock_sock(sk);
+}
+
+/* The caller has the lock's spinlock, or owns the socket. */
+bool tls_hs_sock_owned(const struct sock *sk)
+{
+	return sock_owned_by_user_nocheck(sk);
+}
+
+/* tcp_close() then sends a reset and keeps nothing. The socket is locked. */
+void tls_hs_reset_on_close(struct sock *sk)
+{
+	sock_set_flag(sk, SOCK_LINGER);
+	WRITE_ONCE(sk->sk_lingertime, 0);
+}
+
 bool tls_hs_sock_get_live(struct sock *sk)
 {
 	return refcount_inc_not_zero(&sk->sk_refcnt);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/bottom_half.h>
+#include <linux/cpumask.h>
 #include <linux/mutex.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -64,6 +65,11 @@ unsigned int tls_hs_cpu(void)
 unsigned int tls_hs_cpu_ids(void)
 {
 	return nr_cpu_ids;
+}
+
+bool tls_hs_cpu_possible(unsigned int cpu)
+{
+	return cpu_possible(cpu);
 }
 
 void tls_hs_init_mutex(struct mutex *lock)

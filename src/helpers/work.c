@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -19,6 +20,21 @@ void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func)
 struct workqueue_struct *tls_hs_alloc_workqueue(const char *name)
 {
 	return alloc_workqueue("%s", WQ_UNBOUND, 0, name);
+}
+
+struct workqueue_struct *tls_hs_alloc_bh_workqueue(const char *name)
+{
+	return alloc_workqueue("%s", WQ_BH | WQ_PERCPU, 0, name);
+}
+
+void tls_hs_init_thread_work(struct kthread_work *work, void (*func)(struct kthread_work *work))
+{
+	kthread_init_work(work, func);
+}
+
+struct kthread_worker *tls_hs_thread_create(unsigned int cpu)
+{
+	return kthread_run_worker_on_cpu(cpu, 0, "tls_hs/%u");
 }
 
 bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work)
@@ -46,6 +62,11 @@ void tls_hs_cond_resched(void)
 u32 tls_hs_now_ms(void)
 {
 	return ktime_to_ms(ktime_get());
+}
+
+u32 tls_hs_now_us(void)
+{
+	return ktime_to_us(ktime_get());
 }
 
 unsigned long tls_hs_ms_to_jiffies(unsigned int ms)

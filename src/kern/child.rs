@@ -9,30 +9,37 @@
 //! ```
 //!
 //! While it is here the socket has no owner in user space. Its callbacks are ours and run the
-//! handshake, in SoftIRQ as a rule, or in process context out of `release_sock()`.
+//! handshake, in SoftIRQ as a rule, or in process context out of `release_sock()`. Where it needs a
+//! public-key operation it waits in a queue of this CPU ([`waiting`]), is taken into a batch
+//! ([`batch`]), and goes on from there, in a bottom half of its own or in a kernel thread. Callbacks
+//! do nothing meanwhile: what they would look at is looked at when the result is there.
 //!
 //! # Locking
 //!
 //! The child's socket lock protects everything in [`Child`] but `member`, which the lock of the
-//! listener's [`Pending`] lists protects; that lock nests inside the socket lock. Who takes a child
+//! listener's [`Pending`] lists protects, and the links in `place`, which a queue's lock does; these
+//! locks nest inside the socket lock. Who takes a child
 //! off the list owns the reference to the socket that the accept queue would own, and has to pass
 //! it on or to close the socket.
 
+mod batch;
 mod leave;
 mod pending;
+mod progress;
+mod waiting;
 
 pub(super) use leave::leave_all;
 pub(super) use pending::{reap, Pending};
 
 use self::pending::Member;
+use self::progress::{data_ready, run, state_change, write_space};
+use self::waiting::Place;
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
 use super::listen::Listener;
-use super::percpu::BhDisabled;
 use super::queue::{inet_csk, Ticket};
 use super::stat::{Gauge, Stats};
-use super::stream::Stream;
 use super::{this_module, work, CStatic};
-use crate::driver::{Handshake, Progress};
+use crate::driver::Handshake;
 use crate::stat::Counter;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
@@ -87,6 +94,9 @@ pub(super) struct Child {
     saved: MaybeUninit<Saved>,
     state: State,
     running: bool,
+    /// For a public-key operation: in a queue, or in a batch.
+    waiting: bool,
+    place: Place,
     ticket: Option<Ticket>,
     listener: Arc<Listener>,
     handshake: Handshake,
@@ -114,6 +124,7 @@ pub(super) fn init() -> Result {
         return Err(ENOMEM);
     }
     CACHE.store(cache, Relaxed);
+    waiting::init()?;
     // SAFETY: Nobody uses the structure yet.
     unsafe {
         let ulp = ULP.get();
@@ -128,6 +139,7 @@ pub(super) fn init() -> Result {
 
 /// Frees the slab. Process context, at unload time: no child is left.
 pub(super) fn exit() {
+    waiting::exit();
     let cache = CACHE.xchg(ptr::null_mut(), kernel::sync::atomic::Full);
     if !cache.is_null() {
         // SAFETY: The cache is ours; it waits for the objects that RCU still holds.
@@ -191,6 +203,8 @@ impl Prepared {
             bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
             (&raw mut (*child).state).write(State::Handshaking);
             (&raw mut (*child).running).write(false);
+            (&raw mut (*child).waiting).write(false);
+            (&raw mut (*child).place).write(Place::new());
             (&raw mut (*child).ticket).write(Some(ticket));
             (&raw mut (*child).listener).write(listener);
             (&raw mut (*child).handshake).write(Handshake::new(config));
@@ -332,7 +346,7 @@ unsafe fn unlink(child: *mut Child) -> bool {
     unsafe { (*child).listener.pending().lock().remove(child) }
 }
 
-/// Ends the handshake, if it still goes on, without a result.
+/// Ends the handshake, if it still goes on, without a result; it waits for nothing any more.
 ///
 /// # Safety
 ///
@@ -343,6 +357,7 @@ unsafe fn die(child: *mut Child) {
         if core::mem::replace(&mut (*child).state, State::Dead) == State::Handshaking {
             Stats::of((*child).sk).count(Counter::Failed);
         }
+        waiting::leave(child);
     }
 }
 
@@ -407,118 +422,6 @@ unsafe fn finish(child: *mut Child, state: State) {
                 (*child).state = State::Dead;
                 Stats::of(sk).count(Counter::ListenerClosed);
                 work::queue(&raw mut (*child).close);
-            }
-        }
-    }
-}
-
-/// Lets the handshake go on as far as it can.
-///
-/// # Safety
-///
-/// `child` is attached and its socket locked.
-unsafe fn run(child: *mut Child) {
-    // SAFETY: By the requirement. `running` keeps a callback that sending provokes from coming back
-    // here, so that this is the only reference to the handshake.
-    unsafe {
-        if (*child).state != State::Handshaking || (*child).running {
-            return;
-        }
-        if (*child).stand_in_missing() {
-            return;
-        }
-        (*child).running = true;
-        let (progress, moved, stalled) = {
-            let bh = BhDisabled::new();
-            let mut stream = Stream::new((*child).sk);
-            let stats = Stats::of((*child).sk);
-            let before = stream.position();
-            let progress = (*child).handshake.drive(&mut stream, &stats, &bh);
-            let stalled = (*child).handshake.has_unsent() && stream.nothing_on_its_way();
-            (progress, stream.position() != before, stalled)
-        };
-        (*child).running = false;
-        match progress {
-            Progress::Pending => pending::waits(child, moved, stalled),
-            Progress::Complete => finish(child, State::Complete),
-            Progress::Fallback => finish(child, State::Fallback),
-            Progress::Failed => fail(child),
-        }
-    }
-}
-
-impl Child {
-    /// Whether the three-way handshake is not over: nothing may be sent yet.
-    ///
-    /// # Safety
-    ///
-    /// The child is attached and its socket locked.
-    unsafe fn stand_in_missing(&self) -> bool {
-        // SAFETY: By the requirement.
-        unsafe { (*self.sk).sk_socket.is_null() }
-    }
-}
-
-/// # Safety
-///
-/// TCP calls this, with the socket locked.
-unsafe extern "C" fn data_ready(sk: *mut sock) {
-    // SAFETY: TCP calls this with the socket locked.
-    unsafe {
-        if let Some(child) = child_of(sk) {
-            run(child.as_ptr());
-        }
-    }
-}
-
-/// # Safety
-///
-/// TCP calls this, with the socket locked.
-unsafe extern "C" fn write_space(sk: *mut sock) {
-    // SAFETY: TCP calls this with the socket locked.
-    unsafe {
-        if let Some(child) = child_of(sk) {
-            let child = child.as_ptr();
-            if !(*child).running {
-                bindings::tls_hs_clear_nospace(&raw mut (*child).stand_in);
-                run(child);
-            }
-        }
-    }
-}
-
-/// # Safety
-///
-/// TCP calls this, with the socket locked.
-unsafe extern "C" fn state_change(sk: *mut sock) {
-    // SAFETY: TCP calls this with the socket locked.
-    unsafe {
-        let Some(child) = child_of(sk) else { return };
-        let child = child.as_ptr();
-        if (*child).state != State::Handshaking {
-            return;
-        }
-        match u32::from((*sk).__sk_common.skc_state) {
-            // Not earlier: tcp_validate_incoming() takes SYN_RECV with a socket for a crossed SYN.
-            bindings::TCP_ESTABLISHED => {
-                if (*child).stand_in_missing() {
-                    bindings::tls_hs_sock_attach(sk, &raw mut (*child).stand_in);
-                    (*child).saved.assume_init_mut().rcvbuf =
-                        bindings::tls_hs_make_room(sk, Handshake::RECEIVE_MAX);
-                }
-            }
-            bindings::TCP_SYN_RECV => {}
-            // A FIN; what came before it, perhaps in the same segment, still counts.
-            bindings::TCP_CLOSE_WAIT => {
-                run(child);
-                if (*child).state == State::Handshaking {
-                    Stats::of(sk).count(Counter::PeerClosed);
-                    fail(child);
-                }
-            }
-            _ => {
-                Stats::of(sk).count(Counter::PeerReset);
-                fail(child);
             }
         }
     }

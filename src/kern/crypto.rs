@@ -42,11 +42,16 @@ impl<const N: usize> Secret<N> {
     pub(crate) const fn zero() -> Self {
         Self([0; N])
     }
+
+    /// Overwrites it in place.
+    pub(crate) fn wipe(&mut self) {
+        wipe(&mut self.0);
+    }
 }
 
 impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
-        wipe(&mut self.0);
+        self.wipe();
     }
 }
 

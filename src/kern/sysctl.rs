@@ -123,12 +123,28 @@ impl<'a> Sysctls<'a> {
     /// The present value. Any context.
     pub(crate) fn get(&self, what: Sysctl) -> u32 {
         let index = what as usize;
-        let values = match ENTRIES.get(index).map(|entry| entry.scope) {
-            Some(Scope::Machine) => MACHINE.get().cast_const().cast(),
-            _ => self.values,
-        };
-        // SAFETY: `index` is below the number of entries, which both arrays have; files are written
-        // to at any time, a word at once.
-        unsafe { values.wrapping_add(index).read_volatile() }
+        if let Some(Scope::Machine) = ENTRIES.get(index).map(|entry| entry.scope) {
+            return machine(what);
+        }
+        // SAFETY: `index` is below the number of entries; files are written to at any time, a word
+        // at once.
+        unsafe { self.values.wrapping_add(index).read_volatile() }
     }
+}
+
+/// The place of a value of [`Scope::Machine`].
+fn machine_value(what: Sysctl) -> *mut u32 {
+    MACHINE.get().cast::<u32>().wrapping_add(what as usize)
+}
+
+/// The present value of a setting of [`Scope::Machine`]. Any context.
+pub(crate) fn machine(what: Sysctl) -> u32 {
+    // SAFETY: The array has all entries; files are written to at any time, a word at once.
+    unsafe { machine_value(what).read_volatile() }
+}
+
+/// Sets a setting of [`Scope::Machine`] to something within its bounds. Any context.
+pub(crate) fn set_machine(what: Sysctl, value: u32) {
+    // SAFETY: As in machine().
+    unsafe { machine_value(what).write_volatile(value) }
 }

@@ -78,3 +78,9 @@ pub(super) fn now_ms() -> u32 {
     // SAFETY: No requirement.
     unsafe { bindings::tls_hs_now_ms() }
 }
+
+/// Microseconds of the same clock; wraps around.
+pub(super) fn now_us() -> u32 {
+    // SAFETY: No requirement.
+    unsafe { bindings::tls_hs_now_us() }
+}

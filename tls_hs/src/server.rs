@@ -541,6 +541,12 @@ impl<C: Crypto> Server<C> {
         })
     }
 
+    /// Whether a ticket was accepted, known once the ClientHello has been: such a handshake needs no
+    /// signature.
+    pub fn resumes(&self) -> bool {
+        self.context.params.psk.is_some() || self.context.params.expiry.is_some()
+    }
+
     /// The server name that the client asked for, once a ClientHello has been accepted.
     pub fn server_name(&self) -> Option<&[u8]> {
         self.context.server_name.get()

@@ -271,6 +271,17 @@ pub(super) unsafe fn waits(child: *mut Child, moved: bool, stalled: bool) {
     }
 }
 
+/// Whether the time of a child has run out, though nobody has come to close it yet.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+pub(super) unsafe fn expired(child: *const Child) -> bool {
+    // SAFETY: By the requirement: it is added to lists under the socket lock.
+    let (since, timeouts) = unsafe { ((*child).member.since, Timeouts::of(&(*child).listener)) };
+    work::now_ms().wrapping_sub(since) >= timeouts.absolute
+}
+
 /// Closes the connections whose time has run out, lets those try again that had no memory, and
 /// returns in how many milliseconds to come back. Process context.
 pub(in crate::kern) fn reap(listener: &Listener) -> Option<u32> {
