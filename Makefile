@@ -24,6 +24,7 @@ help:
 	@echo '  make test-interop  other TLS implementations as clients, in user space'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make bench-engine  CPU time and memory of a handshake'
+	@echo '  make bench-latency latency of everything else while handshakes flood the VM'
 	@echo '  make bench-offload record map of the offload, against the kernel'\''s list'
 	@echo '  make check         formatting, lints, panics, headers'
 	@echo '  make modules       tls_hs.ko for the newest Debian 13 backports kernel'
