@@ -424,3 +424,28 @@ fn forged_packets() {
         receiver.rx.counters()
     );
 }
+
+/// A header over the border of two packets is found if they follow one another.
+#[test]
+fn a_search_over_borders() {
+    let header = [23, 3, 3, 0, 40, 7];
+    for cut in 1..5 {
+        for (gap, found) in [(0, true), (1, false), (100_000, false)] {
+            let mut rx = Rx::new(Protocol::Tls12Gcm, 0, 0);
+            rx.forget();
+            rx.packet(u32::MAX - 1, &header[..cut]);
+            assert_eq!(rx.request(), None);
+            let second = (u32::MAX - 1).wrapping_add(cut as u32 + gap);
+            rx.packet(second, &header[cut..]);
+            assert_eq!(rx.request(), found.then_some(u32::MAX - 1), "{cut} {gap}");
+        }
+    }
+    // In pieces of one byte, behind what only begins like one.
+    let mut rx = Rx::new(Protocol::Tls12Gcm, 0, 0);
+    rx.forget();
+    let bytes = [23, 3, 23, 3, 3, 0xff, 0xff, 23, 3, 3, 0, 40, 7];
+    for (seq, byte) in bytes.iter().enumerate() {
+        rx.packet(seq as u32, &[*byte]);
+    }
+    assert_eq!(rx.request(), Some(7));
+}
