@@ -88,6 +88,7 @@ bool tls_hs_nothing_queued(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);
 bool tls_hs_is_syn(const struct sk_buff *skb);
 void tls_hs_keep_off_queue(struct request_sock *req);
+void tls_hs_request_done(struct request_sock *req);
 void tls_hs_count_migration(const struct sock *sk);
 void tls_hs_listendrop(const struct sock *sk);
 void tls_hs_acceptq_added(struct sock *sk);

@@ -95,8 +95,9 @@ bool tls_hs_is_syn(const struct sk_buff *skb)
 }
 
 /*
- * tcp_check_req() and the syncookie path then neither queue the child nor
- * complain: it is what MPTCP does with the subflows that it joins by itself.
+ * The syncookie path then neither queues the child nor complains: it is what MPTCP
+ * does with the subflows that it joins by itself. The request must be nobody else's:
+ * who answers one that says it is MPTCP's looks behind its end.
  */
 void tls_hs_keep_off_queue(struct request_sock *req)
 {
@@ -107,6 +108,17 @@ void tls_hs_keep_off_queue(struct request_sock *req)
 void tls_hs_count_migration(const struct sock *sk)
 {
 	NET_INC_STATS(sock_net(sk), LINUX_MIB_TCPMIGRATEREQSUCCESS);
+}
+
+/*
+ * What TCP does with a request that has become a socket, but for the reference of the
+ * caller: inet_csk_reqsk_queue_drop() of one that is not in the hash table any more.
+ */
+void tls_hs_request_done(struct request_sock *req)
+{
+	if (timer_delete_sync(&req->rsk_timer))
+		refcount_dec(&req->rsk_refcnt);
+	reqsk_queue_removed(&inet_csk(req->rsk_listener)->icsk_accept_queue, req);
 }
 
 void tls_hs_listendrop(const struct sock *sk)

@@ -336,7 +336,17 @@ unsafe extern "C" fn syn_recv_sock(
         }
         prepared.attach(child);
         // Stock code then leaves the child off the accept queue.
-        bindings::tls_hs_keep_off_queue(req);
+        if req_unhash.is_null() {
+            // Of a syncookie: nobody else has the request.
+            bindings::tls_hs_keep_off_queue(req);
+        } else {
+            // Another CPU may be answering a copy of the SYN with the request, so it may not be
+            // marked. It is over, though, and TCP is told that another CPU was faster to end it:
+            // it unlocks the child, puts its own reference, and looks up again whose segment this
+            // is. The reference of the accept queue stays.
+            bindings::tls_hs_request_done(req);
+            *own_req = false;
+        }
         child
     }
 }
