@@ -245,6 +245,11 @@ impl Handshake {
         self.core.server.established()
     }
 
+    /// Whether the keyrings have changed since they were read.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.core.config.store.is_stale()
+    }
+
     /// The application protocol that was agreed on.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
         protocols(&self.core.identity)?.name(self.established()?.alpn?)

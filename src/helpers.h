@@ -31,6 +31,7 @@ struct tls_hs_gcm {
 };
 #endif
 
+struct cred;
 struct hmac_sha256_ctx;
 struct hmac_sha256_key;
 struct hmac_sha384_ctx;
@@ -194,6 +195,12 @@ struct net *tls_hs_seq_net(struct seq_file *m);
 struct proc_dir_entry *tls_hs_proc_net(struct net *net);
 
 void *tls_hs_key_payload(const struct key *key);
+void tls_hs_key_get(struct key *key);
+const struct cred *tls_hs_get_cred(void);
+void tls_hs_hold_cred(const struct cred *cred);
+void tls_hs_put_cred(const struct cred *cred);
+const struct cred *tls_hs_override_creds(const struct cred *cred);
+void tls_hs_revert_creds(const struct cred *cred);
 void *tls_hs_key_swap_payload(struct key *key, void *payload);
 const char *tls_hs_key_description(const struct key *key);
 const struct key_type *tls_hs_key_type(const struct key *key);

@@ -64,7 +64,7 @@ pub(crate) mod stream;
 pub(crate) mod sysctl;
 pub(crate) mod uapi;
 pub(crate) mod ulp;
-mod work;
+pub(crate) mod work;
 
 use core::cell::UnsafeCell;
 use kernel::prelude::*;

@@ -11,6 +11,7 @@
 //! | `tls_ticket` | ticket keys, 48 bytes each | none or one |
 
 mod credential;
+mod links;
 mod policy;
 mod store;
 
@@ -28,6 +29,7 @@ pub(crate) struct Registration {
     _protocols: key::Registration<Protocols>,
     _staple: key::Registration<Staple>,
     _tickets: key::Registration<Tickets>,
+    _links: links::Registration,
 }
 
 impl Registration {
@@ -39,6 +41,7 @@ impl Registration {
             _protocols: key::register()?,
             _staple: key::register()?,
             _tickets: key::register()?,
+            _links: links::Registration::new()?,
         })
     }
 }

@@ -33,6 +33,19 @@ pub(crate) struct Config {
     pub(crate) store: Store,
 }
 
+impl Config {
+    /// The same with keyrings that are read again. Process context, no locks held.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::reload`].
+    pub(crate) fn reload(&self) -> Result<Arc<Self>> {
+        let engine = self.engine;
+        let store = self.store.reload()?;
+        Ok(Arc::new(Self { engine, store }, GFP_KERNEL)?)
+    }
+}
+
 /// Reads the option. Process context, no locks held.
 ///
 /// # Errors

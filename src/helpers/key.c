@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/cred.h>
 #include <linux/key.h>
 
 #include "helpers.h"
@@ -25,4 +26,34 @@ const char *tls_hs_key_description(const struct key *key)
 const struct key_type *tls_hs_key_type(const struct key *key)
 {
 	return key->type;
+}
+
+void tls_hs_key_get(struct key *key)
+{
+	key_get(key);
+}
+
+const struct cred *tls_hs_get_cred(void)
+{
+	return get_current_cred();
+}
+
+void tls_hs_hold_cred(const struct cred *cred)
+{
+	get_cred(cred);
+}
+
+void tls_hs_put_cred(const struct cred *cred)
+{
+	put_cred(cred);
+}
+
+const struct cred *tls_hs_override_creds(const struct cred *cred)
+{
+	return override_creds(cred);
+}
+
+void tls_hs_revert_creds(const struct cred *cred)
+{
+	revert_creds(cred);
 }

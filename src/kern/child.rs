@@ -192,6 +192,10 @@ impl Prepared {
             bindings::tls_hs_cache_alloc_atomic(CACHE.load(Relaxed)).cast::<Child>()
         })?;
         let config = listener.config()?;
+        config.store.look();
+        if config.store.is_stale() {
+            listener.read_keys_again();
+        }
         // SAFETY: Fresh memory of the right size and alignment; every field is written.
         unsafe {
             let child = child.as_ptr();

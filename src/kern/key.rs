@@ -224,6 +224,12 @@ impl AnyKey {
         Ok(Self(NonNull::new(key).ok_or(ENOKEY)?))
     }
 
+    /// The key's number.
+    pub(crate) fn serial(&self) -> i32 {
+        // SAFETY: By the invariants; it does not change.
+        unsafe { (*self.0.as_ptr()).serial }
+    }
+
     fn type_is(&self, wanted: *const key_type) -> bool {
         // SAFETY: By the invariants.
         unsafe { bindings::tls_hs_key_type(self.0.as_ptr()) == wanted }
@@ -258,6 +264,11 @@ impl AnyKey {
 pub(crate) struct Key<T: Payload>(AnyKey, PhantomData<fn() -> T>);
 
 impl<T: Payload> Key<T> {
+    /// The key's number.
+    pub(crate) fn serial(&self) -> i32 {
+        self.0.serial()
+    }
+
     /// What the key holds now; `None` once it is revoked, expired or invalidated. Any context.
     pub(crate) fn payload(&self) -> Option<Arc<T>> {
         let key = self.0 .0.as_ptr();
@@ -294,19 +305,42 @@ impl Keyring {
         }
     }
 
-    /// The keys linked to the keyring that the calling process may search; the others are passed
-    /// over. Process context.
-    pub(crate) fn entries(&self) -> Result<KVec<AnyKey>> {
-        let mut entries = KVec::new();
-        for serial in self.serials()? {
-            if let Ok(key) = AnyKey::lookup(serial) {
-                entries.push(key, GFP_KERNEL)?;
-            }
-        }
-        Ok(entries)
+    /// The keyring's number.
+    pub(crate) fn serial(&self) -> i32 {
+        self.0.serial()
     }
 
-    fn serials(&self) -> Result<KVec<i32>> {
+    /// Another reference to the keyring.
+    pub(crate) fn get(&self) -> Self {
+        // SAFETY: By the invariants; the reference is the new value's.
+        unsafe {
+            bindings::tls_hs_key_get(self.0 .0.as_ptr());
+            Self(AnyKey(self.0 .0))
+        }
+    }
+
+    /// Copies the numbers of the keys linked to the keyring to `to`, and returns how many these
+    /// are; `None` if the keyring is revoked, expired or invalidated, or has more than there is room
+    /// for. Links that are made or removed meanwhile may be in it or not. Any context.
+    pub(crate) fn links(&self, to: &mut [i32]) -> Option<usize> {
+        let ring = self.0 .0.as_ptr();
+        let room = to.len().saturating_mul(size_of::<i32>());
+        let _guard = rcu::read_lock();
+        // SAFETY: By the invariants. `read` of a keyring walks an array that is changed under RCU,
+        // copies serial numbers to a kernel buffer, as many as fit, and returns how many bytes there
+        // are; it does not sleep.
+        unsafe {
+            if bindings::key_validate(ring) != 0 {
+                return None;
+            }
+            let read = (*bindings::tls_hs_key_type(ring)).read?;
+            let bytes = usize::try_from(read(ring, to.as_mut_ptr().cast(), room)).ok()?;
+            (bytes <= room).then_some(bytes / size_of::<i32>())
+        }
+    }
+
+    /// The numbers of the keys linked to the keyring. Process context.
+    pub(crate) fn serials(&self) -> Result<KVec<i32>> {
         let ring = self.0 .0.as_ptr();
         let mut serials = KVec::<i32>::new();
         // SAFETY: By the invariants. `read` of a keyring copies serial numbers to a kernel buffer,
@@ -328,5 +362,51 @@ impl Keyring {
             bindings::up_read(&raw mut (*ring).sem);
             result.map(|()| serials)
         }
+    }
+}
+
+/// What a process may do, for work that is done for it later.
+///
+/// # Invariants
+///
+/// The pointer is valid, and we own a reference.
+pub(crate) struct Credentials(NonNull<bindings::cred>);
+
+// SAFETY: Credentials are reference-counted and not changed once a task has them.
+unsafe impl Send for Credentials {}
+// SAFETY: As above.
+unsafe impl Sync for Credentials {}
+
+impl Credentials {
+    /// Those of the calling process. Process context.
+    pub(crate) fn current() -> Result<Self> {
+        // SAFETY: No requirement; the reference is ours.
+        NonNull::new(unsafe { bindings::tls_hs_get_cred() }.cast_mut())
+            .map(Self)
+            .ok_or(ENOKEY.into())
+    }
+
+    /// Another reference to them.
+    pub(crate) fn get(&self) -> Self {
+        // SAFETY: By the invariants; the reference is the new value's.
+        unsafe { bindings::tls_hs_hold_cred(self.0.as_ptr()) };
+        Self(self.0)
+    }
+
+    /// Runs `work` with these credentials instead of the caller's. Process context.
+    pub(crate) fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: By the invariants they stay until they are put back.
+        let before = unsafe { bindings::tls_hs_override_creds(self.0.as_ptr()) };
+        let result = work();
+        // SAFETY: Those that were there.
+        unsafe { bindings::tls_hs_revert_creds(before) };
+        result
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tls_hs_put_cred(self.0.as_ptr()) }
     }
 }

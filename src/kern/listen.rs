@@ -45,6 +45,11 @@ pub(super) struct Listener {
     af: Opaque<inet_connection_sock_af_ops>,
     #[pin]
     reaper: Opaque<delayed_work>,
+    /// Reads the keyrings again.
+    #[pin]
+    reader: Opaque<work_struct>,
+    /// When that was done last.
+    read: Atomic<u32>,
     #[pin]
     pending: BhLock<Pending>,
     dead: Atomic<i32>,
@@ -87,6 +92,16 @@ impl Listener {
     pub(super) fn reap_sooner(&self, ms: u32) {
         // SAFETY: As above.
         unsafe { work::queue_sooner(self.reaper.get(), ms) }
+    }
+
+    /// Has the keyrings read again, in a moment and not too often. Any context.
+    pub(super) fn read_keys_again(&self) {
+        let now = work::now_ms();
+        if now.wrapping_sub(self.read.load(Relaxed)) >= READ_AGAIN_MS {
+            self.read.store(now, Relaxed);
+            // SAFETY: Initialised, and cancelled before the listener's socket lets it go.
+            unsafe { work::queue(self.reader.get()) };
+        }
     }
 
     /// The listener of a socket, if it has one.
@@ -144,6 +159,11 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
                 // SAFETY: `work` is writable and pinned.
                 unsafe { bindings::tls_hs_init_delayed_work(work, Some(reap_work)) }
             }),
+            reader <- Opaque::ffi_init(|work| {
+                // SAFETY: `work` is writable and pinned.
+                unsafe { bindings::tls_hs_init_work(work, Some(read_work)) }
+            }),
+            read: Atomic::new(work::now_ms()),
             pending <- BhLock::new(
                 Pending::new(),
                 c"tls_hs_pending",
@@ -227,6 +247,7 @@ impl Stopped {
             bindings::tls_hs_set_af_ops(listener.sk, listener.original_af);
             bindings::synchronize_net();
             bindings::cancel_delayed_work_sync(listener.reaper.get());
+            bindings::cancel_work_sync(listener.reader.get());
             drop(Arc::from_raw(Arc::as_ptr(&listener)));
         }
     }
@@ -264,6 +285,38 @@ unsafe extern "C" fn reap_work(work: *mut work_struct) {
         if !listener.is_dead() {
             listener.reap_in(ms);
         }
+    }
+}
+
+/// Keyrings are read again after this time at the earliest.
+const READ_AGAIN_MS: u32 = 100;
+
+/// # Safety
+///
+/// The workqueue calls this, with a listener's work.
+unsafe extern "C" fn read_work(work: *mut work_struct) {
+    // SAFETY: The listener lives until the work was cancelled.
+    let listener = unsafe {
+        let listener: *const Listener =
+            kernel::container_of!(Opaque::cast_from(work), Listener, reader);
+        ArcBorrow::from_raw(listener)
+    };
+    let Some(config) = listener.config() else {
+        return;
+    };
+    // If it can't be read, what is linked in it no more is not used all the same.
+    let Ok(new) = config.reload() else { return };
+    // SAFETY: The listener has a reference to its socket.
+    unsafe {
+        bindings::tls_hs_lock_sock(listener.sk);
+        // A process may have set TLS_HS meanwhile.
+        if listener
+            .config()
+            .is_some_and(|now| Arc::ptr_eq(&now, &config))
+        {
+            listener.config.set(Some(new));
+        }
+        bindings::release_sock(listener.sk);
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn relax() {
 }
 
 /// Milliseconds of a clock that never goes back; wraps around.
-pub(super) fn now_ms() -> u32 {
+pub(crate) fn now_ms() -> u32 {
     // SAFETY: No requirement.
     unsafe { bindings::tls_hs_now_ms() }
 }

@@ -3,13 +3,17 @@
 //! The virtual hosts of a listening socket, by server name.
 //!
 //! The store holds references to keys, not copies of what is in them: `keyctl update`, `revoke` and
-//! expiry work on the next handshake. Which keys belong to which name is fixed when TLS_HS is set.
+//! expiry work on the next handshake. So does unlinking: a handshake uses only what is linked still.
+//! Links that are new make the store stale; it is read again in process context, with the
+//! credentials of the process that has set TLS_HS.
 
+use super::links::Links;
 use super::{Certificate, PrivateKey, Protocols, Staple, Tickets};
 use crate::kern::errno::{EKEYREJECTED, ENAMETOOLONG, ENOKEY, ENOTUNIQ};
-use crate::kern::key::{AnyKey, Key, Keyring, Payload};
+use crate::kern::key::{AnyKey, Credentials, Key, Keyring, Payload};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::Arc;
 
 /// What a handshake uses, as it was when the handshake chose it.
@@ -44,71 +48,111 @@ struct Keys {
 }
 
 impl Keys {
-    /// Reads a keyring: its keys, and the keyrings in it.
+    /// Sorts the keys of a keyring; the keyrings among them go to `rings`.
     ///
     /// # Errors
     ///
     /// ENOTUNIQ for two keys of one kind, ENOKEY for a certificate without a private key or the
     /// other way round, EKEYREJECTED for two that do not belong together.
-    fn read(ring: &Keyring) -> Result<(Self, KVec<Keyring>)> {
+    fn sort(entries: KVec<AnyKey>, rings: &mut KVec<Keyring>) -> Result<Self> {
         let mut keys = Self::default();
-        let mut rings = KVec::new();
-        for key in ring.entries()? {
-            let Some(key) = take(key, &mut keys.cert)? else {
-                continue;
-            };
-            let Some(key) = take(key, &mut keys.private)? else {
-                continue;
-            };
-            let Some(key) = take(key, &mut keys.protocols)? else {
-                continue;
-            };
-            let Some(key) = take(key, &mut keys.staple)? else {
-                continue;
-            };
-            let Some(key) = take(key, &mut keys.tickets)? else {
-                continue;
-            };
-            if let Ok(ring) = key.keyring() {
-                rings.push(ring, GFP_KERNEL)?;
+        let mut result = Ok(());
+        for key in entries {
+            match keys.take(key) {
+                Ok(Some(ring)) => rings.push(ring, GFP_KERNEL)?,
+                Ok(None) => {}
+                Err(err) => result = Err(err),
             }
         }
+        result?;
         if keys.cert.is_some() != keys.private.is_some() {
             return Err(ENOKEY.into());
         }
-        if keys.is_host() && keys.identity(&Self::default()).is_none() {
-            return Err(EKEYREJECTED.into());
+        if let (Some(cert), Some(private)) = (&keys.cert, &keys.private) {
+            match (cert.payload(), private.payload()) {
+                (Some(chain), Some(key)) if *chain.point() == key.signer().point => {}
+                _ => return Err(EKEYREJECTED.into()),
+            }
         }
-        Ok((keys, rings))
+        Ok(keys)
     }
 
-    /// Whether there is something to serve a client with.
-    fn is_host(&self) -> bool {
-        self.cert.is_some()
-    }
-
-    /// The keys as they are now, with what they lack of protocols and ticket keys from `common`.
-    /// `None` if certificate or private key is revoked or expired, or one was replaced and the
-    /// other not yet. Any context.
-    fn identity(&self, common: &Self) -> Option<Identity> {
-        let chain = self.cert.as_ref()?.payload()?;
-        let key = self.private.as_ref()?.payload()?;
-        if *chain.point() != key.signer().point {
-            return None;
-        }
-        Some(Identity {
-            chain,
-            key,
-            protocols: payload(&self.protocols, &common.protocols),
-            staple: payload(&self.staple, &None),
-            tickets: payload(&self.tickets, &common.tickets),
-        })
+    /// Puts a key in its place; gives it back if it is a keyring.
+    fn take(&mut self, key: AnyKey) -> Result<Option<Keyring>> {
+        let Some(key) = take(key, &mut self.cert)? else {
+            return Ok(None);
+        };
+        let Some(key) = take(key, &mut self.private)? else {
+            return Ok(None);
+        };
+        let Some(key) = take(key, &mut self.protocols)? else {
+            return Ok(None);
+        };
+        let Some(key) = take(key, &mut self.staple)? else {
+            return Ok(None);
+        };
+        let Some(key) = take(key, &mut self.tickets)? else {
+            return Ok(None);
+        };
+        Ok(key.keyring().ok())
     }
 }
 
-/// What a key holds, or if there is no such key, what another does.
-fn payload<T: Payload>(key: &Option<Key<T>>, other: &Option<Key<T>>) -> Option<Arc<T>> {
-    key.as_ref().or(other.as_ref())?.payload()
+/// A keyring that was read.
+struct Host {
+    links: Links,
+    keys: Keys,
+}
+
+impl Host {
+    /// Reads a keyring, and which keyrings are in it. Process context.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Links::read`] and [`Keys::sort`].
+    fn read(ring: Keyring) -> Result<(Self, KVec<Keyring>)> {
+        let (links, entries) = Links::read(ring)?;
+        let mut rings = KVec::new();
+        let keys = Keys::sort(entries, &mut rings)?;
+        Ok((Self { links, keys }, rings))
+    }
+
+    /// Whether there is something to serve a client with.
+    fn serves(&self) -> bool {
+        self.keys.cert.is_some()
+    }
+
+    /// The keys as they are now, with what they lack of protocols and ticket keys from `common`.
+    /// `None` if certificate or private key is revoked, expired or unlinked, or one was replaced and
+    /// the other not yet. Any context.
+    fn identity(&self, common: &Self) -> Option<Identity> {
+        let chain = self.payload(&self.keys.cert)?;
+        let key = self.payload(&self.keys.private)?;
+        if *chain.point() != key.signer().point {
+            return None;
+        }
+        let protocols = match &self.keys.protocols {
+            None => common.payload(&common.keys.protocols),
+            own => self.payload(own),
+        };
+        let tickets = match &self.keys.tickets {
+            None => common.payload(&common.keys.tickets),
+            own => self.payload(own),
+        };
+        Some(Identity {
+            chain,
+            key,
+            protocols,
+            staple: self.payload(&self.keys.staple),
+            tickets,
+        })
+    }
+
+    /// What a key of this keyring holds, if it is linked still.
+    fn payload<T: Payload>(&self, key: &Option<Key<T>>) -> Option<Arc<T>> {
+        let key = key.as_ref()?;
+        self.links.has(key.serial()).then(|| key.payload())?
+    }
 }
 
 /// Puts `key` in its place if it is of that type; gives it back if not.
@@ -150,10 +194,13 @@ impl Name {
 /// The virtual hosts of one listening socket.
 pub(crate) struct Store {
     /// The default for every name, and what the others have in common.
-    common: Keys,
-    named: RBTree<Name, Keys>,
+    common: Arc<Host>,
+    named: RBTree<Name, Arc<Host>>,
     /// A name that no host has is not the default's.
     strict: bool,
+    /// A handshake has met links that were not there when the keyrings were read, or missed some.
+    stale: Atomic<i32>,
+    credentials: Credentials,
 }
 
 /// Keyrings below the one that TLS_HS names, at most.
@@ -168,53 +215,141 @@ impl Store {
     ///
     /// ENOKEY if nothing is there, ENOTDIR if `serial` is not a keyring, EEXIST for two keyrings of
     /// one name, ENAMETOOLONG for a name that no server has, E2BIG for too many, those of
-    /// [`Keys::read`], and what the key service says when the caller may not search there.
+    /// [`Host::read`], and what the key service says when the caller may not search there.
     pub(crate) fn load(serial: i32, strict: bool) -> Result<Self> {
         let ring = AnyKey::lookup(serial)?.keyring().map_err(|_| ENOTDIR)?;
-        let (common, rings) = Keys::read(&ring)?;
+        let (common, rings) = Host::read(ring)?;
         if rings.len() > MAX_HOSTS {
             return Err(E2BIG);
         }
+        let mut serves = common.serves();
         let mut named = RBTree::new();
         for ring in rings {
-            let (keys, _) = Keys::read(&ring)?;
-            if !keys.is_host() {
-                continue;
-            }
-            let name = Name::new(&[ring.name()]).ok_or(ENAMETOOLONG)?;
-            if named
-                .try_create_and_insert(name, keys, GFP_KERNEL)?
-                .is_some()
-            {
-                return Err(EEXIST);
+            let (host, _) = Host::read(ring)?;
+            serves |= host.serves();
+            match Name::new(&[host.links.ring().name()]) {
+                Some(name) => insert(&mut named, name, Arc::new(host, GFP_KERNEL)?)?,
+                None if host.serves() => return Err(ENAMETOOLONG.into()),
+                None => {}
             }
         }
-        if !common.is_host() && named.is_empty() {
+        if !serves {
             return Err(ENOKEY.into());
+        }
+        Ok(Self {
+            common: Arc::new(common, GFP_KERNEL)?,
+            named,
+            strict,
+            stale: Atomic::new(0),
+            credentials: Credentials::current()?,
+        })
+    }
+
+    /// Reads the keyrings again, as the process that has set TLS_HS. One with which something is
+    /// wrong stays as it was: what is linked no more in it is not used anyway. Process context.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM, and what the key service says of the outer keyring.
+    pub(crate) fn reload(&self) -> Result<Self> {
+        self.credentials.run(|| self.read_again())
+    }
+
+    fn read_again(&self) -> Result<Self> {
+        let ring = self.common.links.ring().get();
+        let (links, entries) = Links::read(ring)?;
+        let mut rings = KVec::new();
+        let common = match Keys::sort(entries, &mut rings) {
+            Ok(keys) => Arc::new(Host { links, keys }, GFP_KERNEL)?,
+            Err(_) => self.common.clone(),
+        };
+        rings.truncate(MAX_HOSTS);
+        let mut named = RBTree::new();
+        for ring in rings {
+            let serial = ring.serial();
+            let Some(name) = Name::new(&[ring.name()]) else {
+                continue;
+            };
+            let host = match Host::read(ring) {
+                Ok((host, _)) => Arc::new(host, GFP_KERNEL)?,
+                Err(_) => match self.named.get(&name) {
+                    Some(old) if old.links.ring().serial() == serial => old.clone(),
+                    _ => continue,
+                },
+            };
+            match insert(&mut named, name, host) {
+                // Of two with one name that which comes first.
+                Err(err) if err != EEXIST => return Err(err),
+                _ => {}
+            }
         }
         Ok(Self {
             common,
             named,
-            strict,
+            strict: self.strict,
+            stale: Atomic::new(0),
+            credentials: self.credentials.get(),
         })
+    }
+
+    /// Whether the keyrings should be read again. Any context.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Relaxed) != 0
+    }
+
+    /// Looks whether the outer keyring's links are what they were; if not, the store is stale. Any
+    /// context.
+    pub(crate) fn look(&self) {
+        if !self.common.links.same() {
+            self.stale.store(1, Relaxed);
+        }
     }
 
     /// Chooses by server name: the host of that name, that of the wildcard one label up, the
     /// default. Any context.
     pub(crate) fn select(&self, server_name: Option<&[u8]>) -> Option<Identity> {
-        let keys = match server_name {
+        let host = match server_name {
             Some(name) => self
                 .find(&[name])
                 .or_else(|| self.find(&[b"*", parent(name)?]))
                 .or((!self.strict).then_some(&self.common)),
             None => Some(&self.common),
         };
-        keys?.identity(&self.common)
+        let identity = host.and_then(|host| host.identity(&self.common));
+        self.look();
+        if host.is_some_and(|host| host.links.changed()) {
+            self.stale.store(1, Relaxed);
+        }
+        identity
     }
 
-    fn find(&self, parts: &[&[u8]]) -> Option<&Keys> {
-        self.named.get(&Name::new(parts)?)
+    fn find(&self, parts: &[&[u8]]) -> Option<&Arc<Host>> {
+        let host = self.named.get(&Name::new(parts)?)?;
+        if !host.serves() {
+            // It may have got keys meanwhile.
+            if !host.links.same() {
+                self.stale.store(1, Relaxed);
+            }
+            return None;
+        }
+        let linked = self.common.links.has(host.links.ring().serial());
+        linked.then_some(host)
     }
+}
+
+/// Puts a host in its place; one that serves goes before one that does not.
+///
+/// # Errors
+///
+/// EEXIST if two of one name serve, ENOMEM.
+fn insert(named: &mut RBTree<Name, Arc<Host>>, name: Name, host: Arc<Host>) -> Result {
+    match named.get(&name) {
+        Some(old) if old.serves() && host.serves() => return Err(EEXIST),
+        Some(old) if old.serves() => return Ok(()),
+        _ => {}
+    }
+    named.try_create_and_insert(name, host, GFP_KERNEL)?;
+    Ok(())
 }
 
 /// A name without its first label, from the dot on.

@@ -12,15 +12,9 @@ import socket
 import subprocess
 import time
 
-from tls_hs import *
+from tls_keys import *
 
 E = errno
-ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED = 126, 127, 128, 129
-
-
-def openssl(*arguments, data=b""):
-    return subprocess.run(["openssl", *arguments], input=data, check=True, capture_output=True).stdout
-
 
 KEY = read_cert("localhost.key")
 CHAIN = read_cert("localhost.pem")
@@ -39,31 +33,6 @@ def refused(kind, number, *payloads):
     for payload in payloads:
         with raises(number):
             add_key(kind, payload, ring)
-
-
-def serves(server, name, cert):
-    """The server answers to this name with the certificate of that file."""
-    client = Client(server.getsockname(), name=name, verify=False).handshake()
-    conn, family = accept(server)
-    expect(family, PF_TLS, str(name))
-    got = client.tls.getpeercert(binary_form=True)
-    wanted = openssl("x509", "-outform", "DER", data=read_cert(cert + ".pem"))
-    expect(got == wanted, True, f"{name}: the certificate is that of {cert}")
-    echo_check(conn, client)
-    conn.close()
-    client.close()
-
-
-def falls_back(server, name, reason="unrecognized_name"):
-    with counted(admitted=1, fell_back=1, **{reason: 1}):
-        client = Client(server.getsockname(), name=name, verify=False)
-        hello = client.produce()
-        client.sock.sendall(hello)
-        conn, family = accept(server)
-    expect(family, socket.AF_INET, str(name))
-    expect(conn.recv(65536), hello)
-    conn.close()
-    client.close()
 
 
 # --- what add_key() takes ---
@@ -267,42 +236,16 @@ def _():
     falls_back(server, "one.example.com")
 
 
-@case("keys without anything that holds them but the listener")
+@case("keyrings without anything that holds them but the listener")
 def _():
     ring = host("one")
     server = listener(ring=ring)
-    keyctl(KEYCTL_CLEAR, ring)
     keyctl(KEYCTL_UNLINK, ring, SESSION_KEYRING)
     time.sleep(0.5)
     serves(server, "one.example.com", "one")
 
 
 # --- permissions ---
-
-
-def as_nobody(function):
-    """Runs the function in a child without privileges and without our session keyring; what
-    error it ends in is raised here."""
-    reader, writer = os.pipe()
-
-    def child():
-        keyctl(KEYCTL_JOIN_SESSION_KEYRING, None)
-        os.setgroups([])
-        os.setresgid(65534, 65534, 65534)
-        os.setresuid(65534, 65534, 65534)
-        try:
-            function()
-            os.write(writer, b"0")
-        except OSError as error:
-            os.write(writer, b"%d" % error.errno)
-
-    pid = forked(child)
-    os.close(writer)
-    joined(pid)
-    number = int(os.read(reader, 16))
-    os.close(reader)
-    if number:
-        raise OSError(number, os.strerror(number))
 
 
 @case("a worker without privileges accepts, reads and writes, but has no access to the keys")

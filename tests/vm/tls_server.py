@@ -5,6 +5,7 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import re
@@ -192,6 +193,7 @@ def keyctl(command, *arguments):
     return _checked(_keyutils.keyctl(command, *arguments))
 
 
+@functools.cache
 def read_cert(name):
     with open(f"{CERTS}/{name}", "rb") as file:
         return file.read()

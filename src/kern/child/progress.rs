@@ -73,6 +73,9 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             (progress, moved, stalled)
         };
         (*child).running = false;
+        if (*child).handshake.is_stale() {
+            (*child).listener.read_keys_again();
+        }
         match progress {
             Progress::Pending => {
                 // A FIN that came meanwhile: nothing can follow.
