@@ -449,3 +449,24 @@ fn a_search_over_borders() {
     }
     assert_eq!(rx.request(), Some(7));
 }
+
+/// Nobody answers at all: the records are given up in the end, and the search begins anew.
+#[test]
+fn no_answer_for_ever() {
+    let mut receiver = plain(40_000, 1);
+    receiver.answers = false;
+    receiver.rx.forget();
+    let end = receiver.stream.wire.len();
+    for from in (0..end).step_by(3000) {
+        let to = (from + 3000).min(end);
+        receiver
+            .rx
+            .packet(receiver.stream.seq(from), &receiver.stream.wire[from..to]);
+    }
+    assert_eq!(receiver.rx.state(), RxState::Tracking);
+    assert_eq!(receiver.rx.counters().candidates, 2);
+    assert_eq!(receiver.rx.counters().refused, 1);
+    let record = (receiver.rx.request().unwrap().wrapping_sub(5000)) / 30;
+    // Asked about the 8th, 64th, 512th and 4096th record behind the one where it began anew.
+    assert_eq!(record, 32_768 + 4096);
+}
