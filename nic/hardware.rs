@@ -73,6 +73,7 @@ impl Hardware {
             transmit.forgets = forgets;
             return Err(skb);
         }
+        let begin = now_ns();
         let headers = skb.tcp_headers();
         // The stack keeps the bytes for a retransmission: what a device does in its own memory is
         // done in a copy.
@@ -83,7 +84,6 @@ impl Hardware {
         let Some(payload) = copy.bytes_mut().get_mut(headers..) else {
             return Err(skb);
         };
-        let begin = now_ns();
         let sealed = transmit.engine.seal(&mut transmit.framer, payload);
         let took = now_ns().saturating_sub(begin);
         self.statistics.add(Stat::TxNanoseconds, took);
@@ -107,6 +107,7 @@ impl Hardware {
         let Some(receive) = receive else {
             return skb;
         };
+        let begin = now_ns();
         let Some(mut copy) = skb.private_copy() else {
             self.statistics.count(Stat::NoMemory);
             return skb;
@@ -114,7 +115,10 @@ impl Hardware {
         let Some(payload) = copy.bytes_mut().get_mut(segment.payload) else {
             return skb;
         };
-        if self.decrypt(&receive, segment.seq, payload) {
+        let decrypted = self.decrypt(&receive, segment.seq, payload);
+        let took = now_ns().saturating_sub(begin);
+        self.statistics.add(Stat::RxNanoseconds, took);
+        if decrypted {
             copy.set_decrypted(true);
             copy.into_skb()
         } else {
@@ -124,7 +128,6 @@ impl Hardware {
 
     /// True if the payload is plaintext now.
     fn decrypt(&self, receive: &Receive, seq: u32, payload: &mut [u8]) -> bool {
-        let begin = now_ns();
         let mut state = receive.state.lock();
         let state = &mut *state;
         let forgets = params::get(Param::Forget);
@@ -151,8 +154,6 @@ impl Hardware {
             self.statistics.count(stat);
         }
         let request = state.machine.request();
-        let took = now_ns().saturating_sub(begin);
-        self.statistics.add(Stat::RxNanoseconds, took);
         if let Some(seq) = request {
             self.statistics.count(Stat::RxRequest);
             receive.request.ask(seq);
@@ -210,6 +211,9 @@ pub(crate) fn segment(skb: &Skb) -> Option<Segment> {
     packet::parse(head, len)
 }
 
+/// The most that "records" may ask for: some 400 KB for a session.
+const RECORDS_MAX: u32 = 16_384;
+
 /// The part of a device that `tlsdev` talks to.
 pub(crate) struct Device(pub(crate) Pin<KBox<Hardware>>);
 
@@ -223,7 +227,7 @@ impl Nic for Device {
                 credit: params::get(Param::Credit),
                 backoff: params::get(Param::Backoff),
             },
-            records: params::get(Param::Records) as usize,
+            records: params::get(Param::Records).min(RECORDS_MAX) as usize,
             rx_delay: params::get(Param::RxDelay),
         }
     }

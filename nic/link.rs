@@ -119,6 +119,8 @@ impl Link {
         }
         if happens(Param::Reorder) {
             end.count(Stat::WireReordered);
+            // Its socket is not to wait for the next packet.
+            skb.orphan();
             let before = end.held.lock().replace(skb);
             if let Some(before) = before {
                 self.carry(end, other, before);

@@ -149,6 +149,11 @@ void tlsdev_skb_timestamp(struct sk_buff *skb)
 	skb_tx_timestamp(skb);
 }
 
+void tlsdev_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+}
+
 /* What was sent by one device becomes what is received by the other. */
 void tlsdev_skb_cross(struct sk_buff *skb, struct net_device *to)
 {

@@ -41,6 +41,7 @@ struct sock *tlsdev_skb_sock(const struct sk_buff *skb);
 unsigned int tlsdev_skb_tcp_headers(const struct sk_buff *skb);
 u32 tlsdev_skb_tcp_seq(const struct sk_buff *skb);
 void tlsdev_skb_timestamp(struct sk_buff *skb);
+void tlsdev_skb_orphan(struct sk_buff *skb);
 void tlsdev_skb_cross(struct sk_buff *skb, struct net_device *to);
 
 /* Sockets with an offloaded session. */

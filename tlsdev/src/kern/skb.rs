@@ -110,6 +110,12 @@ impl Skb {
         unsafe { bindings::tlsdev_skb_timestamp(self.as_raw()) }
     }
 
+    /// Releases the packet from its socket.
+    pub fn orphan(&mut self) {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tlsdev_skb_orphan(self.as_raw()) }
+    }
+
     /// Makes of a packet that one device sends one that `to` receives, and gives it to the stack.
     ///
     /// # Safety
