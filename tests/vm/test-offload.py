@@ -219,6 +219,43 @@ def _():
             far.close()
 
 
+@case("what a hostile peer sends: no byte of it gets through, and nothing breaks", limit=60)
+def _():
+    def header(length, kind=23, version=0x0303):
+        return struct.pack(">BHH", kind, version, length)
+
+    garbage = [
+        os.urandom(5000),
+        header(0),
+        header(23) + bytes(23),
+        header(24) + bytes(24),
+        header(16384 + 25) + bytes(20000),
+        header(65535) + os.urandom(66000),
+        header(1000, version=0x0304) + os.urandom(1000),
+        header(1000, kind=99) + os.urandom(1000),
+        header(16384) + header(100) * 3276 + bytes(4),
+        (header(24) + os.urandom(24)) * 500,
+    ]
+    with Pair() as pair:
+        offloaded(pair)
+        for data in garbage:
+            for step in (len(data), 7):
+                near, far = pair.connect()
+                near.setsockopt(socket.SOL_TCP, socket.TCP_NODELAY, 1)
+                far.setsockopt(socket.SOL_TCP, TCP_ULP, b"tls")
+                Keys().receive(far)
+                for at in range(0, min(len(data), 100 * step), step):
+                    near.send(data[at : at + step])
+                near.shutdown(socket.SHUT_WR)
+                try:
+                    expect(far.recv(65536), b"", f"{data[:10]}")
+                except OSError as error:
+                    expect_true(error.errno in (errno.EBADMSG, errno.EMSGSIZE, errno.EINVAL), f"{error}")
+                near.close()
+                far.close()
+        expect(pair.statistics(FAR)["rx_tls_ctx"], 2 * len(garbage))
+
+
 @case("the device takes a session after it has moved some bytes", limit=60)
 def _():
     pattern = Pattern()
