@@ -129,6 +129,7 @@ struct tls_hs_windows {
 	bool open_record;
 };
 
+u64 tls_hs_records_sent(const struct sock *sk);
 void tls_hs_get_windows(struct sock *sk, struct tls_hs_windows *now);
 size_t tls_hs_msg_hide(struct msghdr *msg, size_t len);
 void tls_hs_msg_show(struct msghdr *msg, size_t hidden);

@@ -8,15 +8,15 @@
 use crate::crypto::Lib;
 use crate::kern::errno::{ECONNRESET, EPROTO};
 use crate::kern::ktls::Direction;
-use crate::kern::session::{SessionSocket, CONTROL_MAX};
-use crate::kern::uapi::{tls_hs_info, TLS_HS_INFO_RESUMED};
+use crate::kern::session::{SessionSocket, Waiting, CONTROL_MAX};
+use crate::kern::uapi::{tls_hs_info, TLS_HS_INFO_RESUMED, TLS_HS_INFO_TICKET_AGE};
 use crate::stat::Counter;
 use kernel::ffi::{c_char, c_int};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use tls_hs::session::{Event, KEY_UPDATE};
-use tls_hs::{AlertDescription, Established, Traffic};
+use tls_hs::{AlertDescription, Established, Traffic, Version};
 
 /// `ContentType`, RFC 8446 section 5.1.
 const ALERT: u8 = 21;
@@ -25,6 +25,12 @@ const HANDSHAKE: u8 = 22;
 /// `AlertLevel`, RFC 8446 section 6.
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
+
+/// Records that are looked at when nobody reads them: more than any receive buffer has.
+const DISCARD_MAX: u32 = 4096;
+
+/// Records that are looked at when the socket is closed.
+const FINISH_MAX: u32 = 8;
 
 /// No error number: reads go on.
 const GOES_ON: c_int = 1;
@@ -51,6 +57,10 @@ pub(crate) struct Session {
     update_due: Atomic<i32>,
     /// No data has come since some other record did.
     quiet: Atomic<i32>,
+    /// The program reads no more.
+    deaf: Atomic<i32>,
+    /// One side has broken the session off: nothing may be sent any more.
+    broken: Atomic<i32>,
 }
 
 impl Session {
@@ -66,6 +76,8 @@ impl Session {
             closed: Atomic::new(0),
             update_due: Atomic::new(0),
             quiet: Atomic::new(0),
+            deaf: Atomic::new(0),
+            broken: Atomic::new(0),
         })
     }
 
@@ -82,6 +94,57 @@ impl Session {
             0 => Some(0),
             _ => Some(self.ended.xchg(0, Relaxed)),
         }
+    }
+
+    /// The program reads no more: reads return the end.
+    pub(crate) fn stop_reading(&self) {
+        self.deaf.store(1, Relaxed);
+    }
+
+    /// Whether the program has stopped to read.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf.load(Relaxed) != 0
+    }
+
+    /// Whether nothing may be sent any more, RFC 8446 section 6.2: there was a fatal alert.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed) != 0
+    }
+
+    /// Takes in what nobody will read: data is forgotten, everything else is handled. What is
+    /// behind more than [`DISCARD_MAX`] records is left there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::control`].
+    pub(crate) fn discard(&self, socket: &SessionSocket<'_>) -> Result {
+        for _ in 0..DISCARD_MAX {
+            match socket.waiting()? {
+                Waiting::Nothing => break,
+                Waiting::Data => socket.forget_data()?,
+                Waiting::Control(_) => {
+                    if matches!(self.control(socket)?, Next::End) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles records that are not data and that nobody has read before the connection is closed:
+    /// TCP would reset it because of them, and the client might lose what it was sent.
+    fn finish(&self, socket: &SessionSocket<'_>) -> Result {
+        if self.is_deaf() {
+            return self.discard(socket);
+        }
+        for _ in 0..FINISH_MAX {
+            let Waiting::Control(_) = socket.waiting()? else {
+                break;
+            };
+            self.control(socket)?;
+        }
+        Ok(())
     }
 
     /// Application data has come.
@@ -139,35 +202,39 @@ impl Session {
         }
     }
 
-    /// The next read ends with `err`.
+    /// The next read ends with `err`, and nothing is sent any more.
     fn fail(&self, err: Error) -> Error {
+        self.broken.store(1, Relaxed);
         self.ended.store(err.to_errno(), Relaxed);
         err
     }
 
-    /// Changes our keys if the client asked for it: RFC 8446 section 4.6.3 wants that before the
-    /// next application data. The caller is the only one who sends.
+    /// Changes our keys if the client asked for it, which RFC 8446 section 4.6.3 wants before the
+    /// next application data, or if enough was sent with them: section 5.5. In TLS 1.2 keys stay.
+    /// The caller is the only one who sends.
     ///
     /// # Errors
     ///
     /// What sending says: EAGAIN when the KeyUpdate does not fit now and `wait` is false.
     pub(crate) fn before_send(&self, socket: &SessionSocket<'_>, wait: bool) -> Result {
-        if self.update_due.load(Relaxed) == 0 {
+        let worn = self.info.version == Version::Tls13.code() && socket.keys_are_worn();
+        if !worn && self.update_due.load(Relaxed) == 0 {
             return Ok(());
         }
-        if self.update_due.xchg(0, Full) == 0 {
-            return Ok(());
-        }
+        self.update_due.store(0, Relaxed);
         let sent = socket.send_record(HANDSHAKE, &KEY_UPDATE, wait);
         if sent.is_err() {
             self.update_due.store(1, Relaxed);
             return sent;
         }
+        socket.stats().count(Counter::OwnKeyUpdate);
         let mut keys = self.keys.lock();
         let version = keys.version();
         let mut next = Traffic::plain();
         keys.next_server(&mut Lib, &mut next);
-        socket.set_keys(Direction::Tx, version, &next)
+        socket
+            .set_keys(Direction::Tx, version, &next)
+            .map_err(|err| self.fail(err))
     }
 
     /// The program has sent a record of a type of its own choice, 0 for application data.
@@ -183,6 +250,13 @@ impl Session {
         self.goodbye(socket, WARNING, AlertDescription::CloseNotify);
     }
 
+    /// The socket is about to be closed.
+    pub(crate) fn release(&self, socket: &SessionSocket<'_>) {
+        self.close(socket);
+        // Nobody is left to hear of an error.
+        let _ = self.finish(socket);
+    }
+
     fn goodbye(&self, socket: &SessionSocket<'_>, level: u8, alert: AlertDescription) {
         if self.closed.xchg(1, Full) == 0 {
             // Nobody is left to hear of an error.
@@ -196,16 +270,22 @@ fn info(established: &Established<'_>, protocol: Option<&[u8]>) -> tls_hs_info {
         version: established.version.code(),
         cipher_suite: established.suite.code(established.version),
         group: established.group.code(),
-        flags: if established.resumed {
-            TLS_HS_INFO_RESUMED as u16
-        } else {
-            0
-        },
+        flags: flag(established.resumed, TLS_HS_INFO_RESUMED)
+            | flag(established.ticket_age.is_some(), TLS_HS_INFO_TICKET_AGE),
+        ticket_age: established.ticket_age.unwrap_or(0),
         ..Default::default()
     };
     fill(&mut info.server_name, established.server_name);
     fill(&mut info.alpn, protocol);
     info
+}
+
+fn flag(set: bool, flag: u32) -> u16 {
+    if set {
+        flag as u16
+    } else {
+        0
+    }
 }
 
 /// Copies what fits before a final NUL.

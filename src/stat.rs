@@ -33,6 +33,8 @@ counters! {
     KtlsFailed "ktls_failed";
     /// Connections whose client changed its keys after the handshake.
     KeyUpdate "key_update";
+    /// Changes of our own keys after the handshake: the client asked, or they had been used enough.
+    OwnKeyUpdate "own_key_update";
     /// Established connections that the client ended with a fatal alert.
     PeerAlert "peer_alert";
     /// Handshakes that took too long.

@@ -59,6 +59,9 @@ sysctls! {
     /// Handshakes that one listening socket may have going on; above that TCP's ACK is dropped,
     /// and the client sends it again.
     MaxPending c"max_pending" 65_536, 0 to 16_777_216, Namespace;
+    /// Records that a key of TLS 1.3 protects before a connection sends a KeyUpdate. RFC 8446
+    /// section 5.5 ends at 2^24.5.
+    RekeyRecords c"rekey_records" 8_388_608, 1 to 16_777_216, Namespace;
     /// Content of the records that accepted connections send, unless the program sets
     /// TLS_HS_RECORD_SIZE; 0 for as much as the windows of TCP have room for.
     RecordSize c"record_size" 0, 0 to 16_384, Namespace;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kmod.h>
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
 #include <net/tcp.h>
 #include <net/tls.h>
 
@@ -148,4 +149,10 @@ size_t tls_hs_msg_hide(struct msghdr *msg, size_t len)
 void tls_hs_msg_show(struct msghdr *msg, size_t hidden)
 {
 	iov_iter_reexpand(&msg->msg_iter, msg_data_left(msg) + hidden);
+}
+
+/* How many records the present key has protected; whoever asks is the one who sends. */
+u64 tls_hs_records_sent(const struct sock *sk)
+{
+	return get_unaligned_be64(tls_get_ctx(sk)->tx.rec_seq);
 }

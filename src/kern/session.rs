@@ -4,7 +4,7 @@
 //!
 //! kTLS gives a program that does not ask for control messages EIO for every record that is not
 //! application data, and sends no close_notify. Here such records are taken off the socket and
-//! handled, and the call goes on. A program that passes room for control messages gets them as from
+//! handled, and the call goes on. A program that passes room for control messages gets alerts as from
 //! stock.
 //!
 //! The socket is found through its `ops`, a copy of kTLS's of its own. Whenever kTLS is given keys
@@ -17,7 +17,7 @@
 
 mod send;
 
-use self::send::{Sender, APPLICATION_DATA};
+use self::send::{Sender, APPLICATION_DATA, HANDSHAKE};
 use super::bindings::{self, msghdr, pipe_inode_info, proto_ops, sock, socket, sockptr_t};
 use super::errno::{EKEYEXPIRED, ENOPROTOOPT, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
@@ -25,6 +25,7 @@ use super::stat::{Gauge, Stats};
 use super::sysctl::Sysctls;
 use super::uapi::{OptionValue, UserBuffer};
 use super::{this_module, to_result};
+use crate::record::RECORD_MAX;
 use crate::session::{Next, Session};
 use crate::sysctl::Sysctl;
 use core::mem::MaybeUninit;
@@ -126,6 +127,16 @@ pub(super) unsafe fn is_ours(socket: *mut socket) -> bool {
     }
 }
 
+/// What is next on a socket.
+pub(crate) enum Waiting {
+    /// Nothing yet, or the end.
+    Nothing,
+    /// Application data.
+    Data,
+    /// A record of this type.
+    Control(u8),
+}
+
 /// A socket with a session. Process context.
 ///
 /// # Invariants
@@ -224,25 +235,57 @@ impl<'a> SessionSocket<'a> {
         to_result(sent.min(0))
     }
 
+    /// Whether the present sending keys have protected as many records as they should.
+    pub(crate) fn keys_are_worn(&self) -> bool {
+        // SAFETY: By the invariants kTLS is on the socket.
+        unsafe {
+            let most = Sysctls::of(self.sk()).get(Sysctl::RekeyRecords);
+            bindings::tls_hs_records_sent(self.sk()) >= u64::from(most)
+        }
+    }
+
+    /// What is next on the socket, without waiting for it.
+    pub(crate) fn waiting(&self) -> Result<Waiting> {
+        self.look(bindings::MSG_DONTWAIT)
+    }
+
+    /// As [`Self::waiting`], but waits unless `flags` say otherwise.
+    fn look(&self, flags: u32) -> Result<Waiting> {
+        let mut content = [0; 1];
+        match self.receive(&mut content, flags | bindings::MSG_PEEK) {
+            Ok((_, APPLICATION_DATA)) => Ok(Waiting::Data),
+            // The end.
+            Ok((_, 0)) => Ok(Waiting::Nothing),
+            Ok((_, content_type)) => Ok(Waiting::Control(content_type)),
+            Err(err) if err == EAGAIN && flags & bindings::MSG_DONTWAIT != 0 => {
+                Ok(Waiting::Nothing)
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Takes data off the socket, as much as a record has.
+    pub(crate) fn forget_data(&self) -> Result {
+        let mut content = KVec::from_elem(0u8, RECORD_MAX as usize, GFP_KERNEL)?;
+        self.receive(&mut content, bindings::MSG_DONTWAIT)?;
+        Ok(())
+    }
+
     /// Takes a record off the socket that is not application data, if one is next; returns its type
     /// and how much of `content` it fills. Only one thread at a time may call this.
     pub(crate) fn take_record(
         &self,
         content: &mut [u8; CONTROL_MAX],
     ) -> Result<Option<(u8, usize)>> {
-        // Only a look first: data is not ours to take.
-        match self.receive(content, bindings::MSG_PEEK) {
-            Ok((_, APPLICATION_DATA)) => return Ok(None),
-            Ok(_) => {}
-            // Another thread has been here.
-            Err(err) if err == EAGAIN => return Ok(None),
-            Err(err) => return Err(err),
-        }
-        let (len, content_type) = self.receive(content, 0)?;
+        // Only a look first: data is not ours to take, and another thread may have been here.
+        let Waiting::Control(_) = self.waiting()? else {
+            return Ok(None);
+        };
+        let (len, content_type) = self.receive(content, bindings::MSG_DONTWAIT)?;
         Ok(Some((content_type, len)))
     }
 
-    /// Receives into a kernel buffer, without waiting; returns how much, and the record's type.
+    /// Receives into a kernel buffer; returns how much, and the record's type, 0 at the end.
     fn receive(&self, content: &mut [u8], flags: u32) -> Result<(usize, u8)> {
         let Some(recvmsg) = self.stock().recvmsg else {
             return Err(EOPNOTSUPP.into());
@@ -260,11 +303,27 @@ impl<'a> SessionSocket<'a> {
                 1,
                 content.len(),
             );
-            let flags = (flags | bindings::MSG_DONTWAIT) as c_int;
-            let len = recvmsg(self.socket, &mut msg, content.len(), flags);
+            let len = recvmsg(self.socket, &mut msg, content.len(), flags as c_int);
             to_result(len.min(0))?;
             Ok((len as usize, bindings::tls_hs_record_type(&msg, &control)))
         }
+    }
+
+    /// Waits for a record that is not a handshake message, for a program that wants control messages
+    /// but has no keys to give to kTLS. With an error number unless there is one.
+    fn past_handshake(&self, flags: u32) -> Result {
+        let flags = flags & bindings::MSG_DONTWAIT;
+        while let Waiting::Control(HANDSHAKE) = self.look(flags)? {
+            self.session().control(self)?;
+        }
+        Ok(())
+    }
+
+    /// What a read returns after SHUT_RD: the end, or why the session has ended.
+    fn read_nothing(&self) -> c_int {
+        let error = self.session().discard(self).err();
+        let end = self.session().end();
+        end.unwrap_or(error.map_or(0, Error::to_errno))
     }
 
     /// Repeats `call` as long as it stops at a record that is not application data, which stock says
@@ -323,9 +382,17 @@ unsafe extern "C" fn recvmsg(
         let Some(stock) = this.stock().recvmsg else {
             return EOPNOTSUPP.to_errno();
         };
-        let asked = (*msg).msg_controllen != 0 || flags as u32 & bindings::MSG_ERRQUEUE != 0;
-        if asked {
+        if flags as u32 & bindings::MSG_ERRQUEUE != 0 {
             return stock(socket, msg, len, flags);
+        }
+        if this.session().is_deaf() {
+            return this.read_nothing();
+        }
+        if (*msg).msg_controllen != 0 {
+            return match this.past_handshake(flags as u32) {
+                Ok(()) => stock(socket, msg, len, flags),
+                Err(err) => this.session().end().unwrap_or(err.to_errno()),
+            };
         }
         // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
         let all =
@@ -362,6 +429,9 @@ unsafe extern "C" fn splice_read(
         let Some(stock) = this.stock().splice_read else {
             return EOPNOTSUPP.to_errno() as isize;
         };
+        if this.session().is_deaf() {
+            return this.read_nothing() as isize;
+        }
         this.past_control(EINVAL, || stock(socket, pos, pipe, len, flags))
     }
 }
@@ -374,8 +444,12 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
     unsafe {
         let this = SessionSocket::of(socket);
         let sk = this.sk();
-        if u32::from((&raw const (*sk).sk_shutdown).read_volatile()) & bindings::SEND_SHUTDOWN != 0
-        {
+        if this.session().is_deaf() {
+            // Nobody else sees alerts and KeyUpdates. What is wrong is said below.
+            let _ = this.session().discard(&this);
+        }
+        let shutdown = u32::from((&raw const (*sk).sk_shutdown).read_volatile());
+        if shutdown & bindings::SEND_SHUTDOWN != 0 || this.session().is_broken() {
             // kTLS would take data for a record that can't be sent any more.
             return bindings::sk_stream_error(sk, (*msg).msg_flags as c_int, EPIPE.to_errno());
         }
@@ -393,9 +467,14 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
         let Some(stock) = this.stock().shutdown else {
             return EOPNOTSUPP.to_errno();
         };
-        // SHUT_WR is 1, SHUT_RDWR 2.
+        // SHUT_RD is 0, SHUT_WR 1, SHUT_RDWR 2.
         if matches!(how, 1 | 2) {
             this.session().close(&this);
+        }
+        if matches!(how, 0 | 2) {
+            this.session().stop_reading();
+            // What is wrong is said by the next call.
+            let _ = this.session().discard(&this);
         }
         stock(socket, how)
     }
@@ -413,7 +492,7 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         this.stats().leave(Gauge::Connections);
         this.accepted.sender.stop();
         if bindings::tls_hs_can_send(this.sk()) {
-            this.session().close(&this);
+            this.session().release(&this);
         }
         let result = stock.map_or(0, |stock| stock(socket));
         drop(Pin::new_unchecked(KBox::from_raw(accepted)));

@@ -11,8 +11,8 @@ pub(crate) use super::bindings::{
     tls_hs_crypto_info, tls_hs_info, TLS_HS_AES_128_GCM_SHA256, TLS_HS_AES_256_GCM_SHA384,
     TLS_HS_CHACHA20_POLY1305_SHA256, TLS_HS_CRYPTO_INFO_SIZE_VER0,
     TLS_HS_ECDHE_ECDSA_AES_128_GCM_SHA256, TLS_HS_ECDHE_ECDSA_AES_256_GCM_SHA384,
-    TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, TLS_HS_INFO_RESUMED, TLS_HS_SECP256R1,
-    TLS_HS_STRICT_SNI, TLS_HS_VERSION_1_2, TLS_HS_VERSION_1_3, TLS_HS_X25519,
+    TLS_HS_ECDHE_ECDSA_CHACHA20_POLY1305_SHA256, TLS_HS_INFO_RESUMED, TLS_HS_INFO_TICKET_AGE,
+    TLS_HS_SECP256R1, TLS_HS_STRICT_SNI, TLS_HS_VERSION_1_2, TLS_HS_VERSION_1_3, TLS_HS_X25519,
 };
 
 /// The value that a user passed to setsockopt(2).
@@ -112,7 +112,7 @@ impl OptionValue {
 /// No padding, nothing that is not initialised.
 pub(super) unsafe trait Plain {}
 
-// SAFETY: Fields of 2 bytes, then of 1.
+// SAFETY: 520 bytes in fields of 2 and 1, then one of 4.
 unsafe impl Plain for tls_hs_info {}
 
 // SAFETY: A number.

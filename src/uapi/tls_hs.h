@@ -89,15 +89,19 @@ struct tls_hs_crypto_info {
 
 /* tls_hs_info.flags */
 #define TLS_HS_INFO_RESUMED		(1U << 0)
+#define TLS_HS_INFO_TICKET_AGE		(1U << 1)
 
 /**
  * struct tls_hs_info - what client and kernel agreed on
  * @version: ProtocolVersion: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3
  * @cipher_suite: CipherSuite, as in IANA's registry
  * @group: NamedGroup of the key exchange
- * @flags: TLS_HS_INFO_RESUMED if the client came back with a ticket
+ * @flags: TLS_HS_INFO_RESUMED if the client came back with a ticket,
+ *	TLS_HS_INFO_TICKET_AGE if it said how old that is
  * @server_name: the name that the client asked for, "" if it sent none
  * @alpn: the application protocol, "" if none was agreed on
+ * @ticket_age: milliseconds since the client received its ticket, as it says:
+ *	in TLS 1.3 only
  *
  * getsockopt(2) gives as much of it as there is room for, and the length that
  * it gave. The structure grows at its end.
@@ -109,7 +113,11 @@ struct tls_hs_info {
 	__u16	flags;
 	char	server_name[256];
 	char	alpn[256];
+	__u32	ticket_age;
 };
+
+/* Size of the first published struct tls_hs_info. */
+#define TLS_HS_INFO_SIZE_VER0		520
 
 /*
  * Socket option, level SOL_TLS, of an established PF_TLS socket: content of the

@@ -8,6 +8,8 @@ import errno
 import fcntl
 import os
 import socket
+import ssl
+import struct
 import subprocess
 import time
 
@@ -171,7 +173,7 @@ def _():
 @case("KeyUpdate that asks for one of ours: it goes before the next data")
 def _():
     conn, client = pair()
-    with counted(key_update=10):
+    with counted(key_update=10, own_key_update=10):
         for number in range(10):
             client.send(KEY_UPDATE_REQUEST, HANDSHAKE)
             client.update(TLS_TX)
@@ -278,7 +280,7 @@ def _():
     conn.settimeout(10)
     got = b""
     try:
-        with counted(key_update=2):
+        with counted(key_update=2, own_key_update=1):
             for text in (b"K\n", b"first\n", b"k\n", b"second\n"):
                 process.stdin.write(text)
                 process.stdin.flush()
@@ -296,6 +298,178 @@ def _():
         print("# " + output.decode(errors="replace")[-1500:].replace("\n", "\n# "))
     expect_true(b"third" in output, output[-500:])
     expect(output.count(b"KeyUpdate"), 3, "two of the client, one of the server")
+
+
+@case("KeyUpdate of our own after net.tls_hs.rekey_records records")
+def _():
+    with sysctl_set("net.tls_hs.rekey_records", 10):
+        conn, client = pair()
+        with counted(own_key_update=4):
+            updates = 0
+            for number in range(50):
+                conn.sendall(b"%d" % number)
+                kind, content = client.receive()
+                if kind == HANDSHAKE:
+                    expect(content, KEY_UPDATE)
+                    client.update(TLS_RX)
+                    updates += 1
+                    kind, content = client.receive()
+                expect((kind, content), (DATA, b"%d" % number))
+            expect(updates, 4)
+        # In the middle of a large write as well. poll() of kTLS does not show a KeyUpdate that
+        # was met behind data.
+        client.sock.settimeout(None)
+        writer = Background(conn.sendall, bytes(1000000))
+        got = 0
+        while got < 1000000:
+            kind, content = client.receive()
+            if kind == HANDSHAKE:
+                client.update(TLS_RX)
+                updates += 1
+            else:
+                got += len(content)
+        writer.result()
+        expect_true(updates >= 8, f"{updates} updates")
+        client.send(b"data")
+        expect(conn.recv(10), b"data")
+
+
+@case("TLS 1.2 has no KeyUpdate: its keys stay")
+def _():
+    with sysctl_set("net.tls_hs.rekey_records", 1):
+        client = Client(server().getsockname(), maximum=ssl.TLSVersion.TLSv1_2).handshake()
+        conn, _ = accept(server())
+        with counted():
+            for _ in range(20):
+                echo_check(conn, client)
+
+
+@case("who asks for control messages has KeyUpdates handled all the same")
+def _():
+    conn, client = pair()
+    with counted(key_update=6, own_key_update=3):
+        for number in range(3):
+            client.send(KEY_UPDATE, HANDSHAKE)
+            client.update(TLS_TX)
+            client.send(b"%d" % number)
+            expect(receive(conn), (DATA, b"%d" % number))
+            # While the reader waits.
+            reader = Background(receive, conn)
+            time.sleep(0.1)
+            client.send(KEY_UPDATE_REQUEST, HANDSHAKE)
+            client.update(TLS_TX)
+            client.send(b"more")
+            expect(reader.result(), (DATA, b"more"))
+            conn.sendall(b"answer")
+            expect(client.receive(), (HANDSHAKE, KEY_UPDATE))
+            client.update(TLS_RX)
+            expect(client.receive(), (DATA, b"answer"))
+    conn.setblocking(False)
+    with raises(errno.EAGAIN):
+        receive(conn)
+    client.send(b"\x01\0\0\0", HANDSHAKE)
+    wait_until(lambda: ready(conn))
+    with raises(errno.EPROTO):
+        receive(conn)
+    expect(client.receive(), (ALERT, bytes([FATAL, UNEXPECTED_MESSAGE])))
+
+
+# --- shutdown(SHUT_RD) ---
+
+
+def deaf():
+    conn, client = pair()
+    conn.shutdown(socket.SHUT_RD)
+    return conn, client
+
+
+@case("SHUT_RD: reads end, whatever comes; writes and KeyUpdates go on")
+def _():
+    conn, client = pair()
+    client.send(b"before")
+    wait_until(lambda: ready(conn))
+    conn.shutdown(socket.SHUT_RD)
+    with counted(key_update=5, own_key_update=5):
+        before = counters()["key_update"]
+        for number in range(5):
+            expect(conn.recv(10), b"")
+            client.send(b"nobody reads this")
+            client.send(KEY_UPDATE_REQUEST, HANDSHAKE)
+            client.update(TLS_TX)
+            client.send(b"nor this")
+            expect(conn.recv(10), b"")
+            wait_until(lambda: conn.recv(1) or counters()["key_update"] - before > number)
+            conn.sendall(b"answer %d" % number)
+            expect(client.receive(), (HANDSHAKE, KEY_UPDATE))
+            client.update(TLS_RX)
+            expect(client.receive(), (DATA, b"answer %d" % number))
+    expect(receive(conn), (None, b""), "for who asks for control messages, too")
+
+
+@case("SHUT_RD: the client's alert ends the session, and writes fail")
+def _():
+    conn, client = deaf()
+    with counted(peer_alert=1):
+        client.send(b"data")
+        client.send(bytes([FATAL, 80]), ALERT)
+        with raises(errno.EPIPE):
+            for _ in range(100):
+                conn.send(b"x")
+                time.sleep(0.05)
+    conn.close()
+    while client.receive()[0] == DATA:
+        pass
+
+
+@case("SHUT_RD: the end is a close_notify and no reset, though data was not read")
+def _():
+    conn, client = deaf()
+    client.send(b"x" * 50000)
+    client.send(CLOSE, ALERT)
+    conn.sendall(b"answer")
+    time.sleep(0.2)
+    conn.close()
+    expect(client.receive(), (DATA, b"answer"))
+    expect(client.receive(), (ALERT, CLOSE))
+    expect(client.sock.recv(1), b"", "no reset")
+
+
+@case("SHUT_RD: what breaks the protocol is answered")
+def _():
+    for kind, content in ((HANDSHAKE, b"\x01\0\0\0"), (99, b"x")):
+        conn, client = deaf()
+        client.send(content, kind)
+        with raises(errno.EPIPE):
+            for _ in range(100):
+                conn.send(b"x")
+                time.sleep(0.05)
+        conn.close()
+        while (got := client.receive())[0] == DATA:
+            pass
+        expect(got, (ALERT, bytes([FATAL, UNEXPECTED_MESSAGE])))
+
+
+@case("a reader that waits is woken by SHUT_RD of another thread")
+def _():
+    conn, client = pair()
+    reader = Background(conn.recv, 10)
+    time.sleep(0.2)
+    conn.shutdown(socket.SHUT_RD)
+    expect(reader.result(), b"")
+    conn.sendall(b"still")
+    expect(client.receive(), (DATA, b"still"))
+
+
+@case("close() with an unread close_notify of the client is no reset")
+def _():
+    conn, client = pair()
+    conn.sendall(b"answer")
+    client.send(CLOSE, ALERT)
+    wait_until(lambda: ready(conn))
+    conn.close()
+    expect(client.receive(), (DATA, b"answer"))
+    expect(client.receive(), (ALERT, CLOSE))
+    expect(client.sock.recv(1), b"", "no reset")
 
 
 # --- what breaks the protocol ---
@@ -426,6 +600,33 @@ def _():
         conn, _ = accept(server())
         expect(session_info(conn), (TLS_1_3_VERSION, 0x1301, 23, 0, name or ""))
         client.close()
+
+
+@case("TLS_HS_INFO tells how old the client's ticket is")
+def _():
+    ring = host()
+    add_key(HEADER["TLS_HS_KEY_TYPE_TICKET"], os.urandom(48), ring, HEADER["TLS_HS_KEY_DESC_TICKET"])
+    own = listener(ring=ring)
+    resumed, aged = HEADER["TLS_HS_INFO_RESUMED"], HEADER["TLS_HS_INFO_TICKET_AGE"]
+
+    def connect(session=None):
+        client = Client(own.getsockname(), context=context, session=session).handshake()
+        conn, _ = accept(own)
+        conn.sendall(b"x")
+        client.receive_exactly(1)
+        value = conn.getsockopt(SOL_TLS, TLS_HS_INFO, 1024)
+        (age,) = struct.unpack("=I", value[HEADER["TLS_HS_INFO_SIZE_VER0"] :])
+        return session_info(conn)[3], age, client.tls.session
+
+    for version, flags in ((ssl.TLSVersion.TLSv1_3, resumed | aged), (ssl.TLSVersion.TLSv1_2, resumed)):
+        context = client_context(maximum=version)
+        *first, session = connect()
+        expect(first, [0, 0])
+        time.sleep(2)
+        got, age, _ = connect(session)
+        expect(got, flags)
+        # OpenSSL counts in seconds.
+        expect_true(1000 <= age < 60000 if got & aged else age == 0, f"{age} ms")
 
 
 @case("TLS_HS_INFO gives as much as there is room for")

@@ -104,6 +104,8 @@ pub struct Established<'a> {
     pub group: NamedGroup,
     /// Whether a ticket was accepted.
     pub resumed: bool,
+    /// Milliseconds since the client got that ticket, as it says; TLS 1.3 only.
+    pub ticket_age: Option<u32>,
     /// Whether the secrets are bound to the transcript: always in TLS 1.3, by RFC 7627 in TLS 1.2.
     pub extended_master_secret: bool,
     /// The application protocol, as its position in [`Environment::alpn_protocols`].
@@ -532,6 +534,7 @@ impl<C: Crypto> Server<C> {
             suite: params.suite,
             group: params.group,
             resumed: summary.resumed,
+            ticket_age: params.ticket_age,
             extended_master_secret: summary.extended_master_secret,
             alpn: params.replies.alpn,
             fragment_max: self.context.fragment_max,

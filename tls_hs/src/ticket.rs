@@ -2,7 +2,7 @@
 //! Session tickets: what the server must remember of a session, sealed for the client to keep.
 //!
 //! ```text
-//! key name (16) | salt (16) | sealed: version, suite, group, flags, began, expiry, secret | tag (16)
+//! key name (16) | salt (16) | sealed: version, suite, group, flags, age_add, began, expiry, secret | tag (16)
 //! ```
 //!
 //! Each ticket is sealed with AES-256-GCM under a key of its own, HMAC-SHA-256 of the salt under the
@@ -21,7 +21,7 @@ pub const LIFETIME_MAX: u32 = 7 * 24 * 60 * 60;
 
 const NAME_LEN: usize = 16;
 const SALT_LEN: usize = 16;
-const STATE_LEN: usize = 4 + 8 + 8 + 48;
+const STATE_LEN: usize = 4 + 4 + 8 + 8 + 48;
 const TAG_LEN: usize = 16;
 /// Length of a ticket.
 pub const TICKET_LEN: usize = NAME_LEN + SALT_LEN + STATE_LEN + TAG_LEN;
@@ -67,6 +67,8 @@ pub struct Session {
     pub began: u64,
     /// When it ends, in the same time.
     pub expiry: u64,
+    /// TLS 1.3: ticket_age_add, RFC 8446 section 4.6.1.
+    pub age_add: u32,
 }
 
 /// A sealed ticket.
@@ -146,9 +148,11 @@ pub fn seal<E: Environment>(
         group,
         began,
         expiry,
+        age_add,
         ..
     } = *session;
     let fields = (version as u8, suite as u8, group as u8, flags);
+    let fields = (fields, &age_add.to_be_bytes()[..]);
     let times = (&began.to_be_bytes()[..], &expiry.to_be_bytes()[..]);
     (fields, times, &secret[..]).encode(&mut Window::new(0, state.bytes_mut()));
 
@@ -197,6 +201,7 @@ pub fn open<E: Environment>(
         suite: Suite::from_u8(reader.u8().ok()?)?,
         group: NamedGroup::from_u8(reader.u8().ok()?)?,
         extended_master_secret: reader.u8().ok()? == EXTENDED_MASTER_SECRET,
+        age_add: u32::from_be_bytes(*reader.array().ok()?),
         began: u64::from_be_bytes(*reader.array().ok()?),
         expiry: u64::from_be_bytes(*reader.array().ok()?),
     };

@@ -16,7 +16,8 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::types::Opaque;
 
-/// `ContentType.application_data`, RFC 8446 section 5.1.
+/// `ContentType`, RFC 8446 section 5.1.
+pub(super) const HANDSHAKE: u8 = 22;
 pub(super) const APPLICATION_DATA: u8 = 23;
 
 /// When to try again to end a record without memory, in milliseconds.

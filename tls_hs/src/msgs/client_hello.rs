@@ -292,14 +292,14 @@ impl<'a> OfferedPsks<'a> {
         Ok(psks)
     }
 
-    /// Tickets and their binders.
-    pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    /// Tickets, their obfuscated_ticket_age, and their binders.
+    pub fn iter(self) -> impl Iterator<Item = (&'a [u8], u32, &'a [u8])> {
         let mut identities = Reader::new(self.identities);
         let mut binders = Reader::new(self.binders);
         core::iter::from_fn(move || {
             let identity = identities.vec16(1).ok()?;
-            identities.array::<4>().ok()?;
-            Some((identity, binders.vec8(32).ok()?))
+            let age = u32::from_be_bytes(*identities.array().ok()?);
+            Some((identity, age, binders.vec8(32).ok()?))
         })
     }
 }

@@ -162,6 +162,8 @@ pub struct Params {
     pub psk: Option<u16>,
     /// When the session began: at its full handshake.
     pub began: u64,
+    /// TLS 1.3: milliseconds since the client got the ticket that was accepted, as it says.
+    pub ticket_age: Option<u32>,
     /// TLS 1.3: tickets to send.
     pub tickets: u8,
     /// TLS 1.2: answers that only it has.
@@ -190,6 +192,7 @@ impl Params {
         },
         psk: None,
         began: 0,
+        ticket_age: None,
         tickets: 0,
         tls12: Tls12Answers {
             renegotiation_info: false,

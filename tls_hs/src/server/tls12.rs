@@ -403,6 +403,7 @@ impl SendFinished {
             extended_master_secret: params.tls12.extended_master_secret,
             began: params.began,
             expiry,
+            age_add: 0,
         };
         let scope = Scope {
             server_name: cx.server_name.get(),

@@ -34,6 +34,10 @@ fn connect(config: &rustls::ClientConfig, host: Host) -> bool {
     let established = connection.server.established().expect("established");
     let resumed = client.connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     assert_eq!(established.resumed, resumed);
+    let says = resumed && established.version == Version::Tls13;
+    assert_eq!(established.ticket_age.is_some(), says);
+    // Milliseconds of this test, not a random number.
+    assert!(established.ticket_age.is_none_or(|age| age < 100_000));
     let (tx, rx) = (keys(established.client), keys(established.server));
     let secrets = client.connection.dangerous_extract_secrets().unwrap();
     assert_eq!((tx.0, rx.0), (secrets.tx.0, secrets.rx.0));

@@ -29,7 +29,8 @@ pub fn choose<E: Environment>(
 ) -> Result<(Option<u16>, Early), Error> {
     let mut secret = Secret::<48>::zero();
     cx.params.began = env.now();
-    let Some((psks, index, binder, began)) = find(env, hello, suite, alpn, &mut secret) else {
+    let found = find(env, hello, suite, alpn, &mut secret);
+    let Some((psks, index, age, binder, session)) = found else {
         cx.transcript.put(message);
         return Ok((None, Early::new::<E::Crypto>(&mut cx.keys, suite, None)));
     };
@@ -51,7 +52,9 @@ pub fn choose<E: Environment>(
         return Err(Reason::BadBinder.into());
     }
     cx.transcript.put(binders);
-    cx.params.began = began;
+    cx.params.began = session.began;
+    // Section 4.2.11.1.
+    cx.params.ticket_age = Some(age.wrapping_sub(session.age_add));
     Ok((Some(index), early))
 }
 
@@ -73,17 +76,17 @@ fn find<'a, E: Environment>(
     suite: Suite,
     alpn: Option<u8>,
     secret: &mut Secret<48>,
-) -> Option<(OfferedPsks<'a>, u16, &'a [u8], u64)> {
+) -> Option<(OfferedPsks<'a>, u16, u32, &'a [u8], Session)> {
     let psks = hello.pre_shared_key.filter(|_| resumes_with_dhe(hello))?;
     let mut tickets = (0..TICKETS_TRIED).zip(psks.iter());
-    tickets.find_map(|(index, (identity, binder))| {
+    tickets.find_map(|(index, (identity, age, binder))| {
         let scope = Scope {
             server_name: hello.server_name,
             alpn,
         };
         ticket::open(env, scope, identity, secret)
             .filter(|s| s.version == Version::Tls13 && s.suite == suite)
-            .map(|session| (psks, index, binder, session.began))
+            .map(|session| (psks, index, age, binder, session))
     })
 }
 
@@ -201,6 +204,9 @@ impl NewSessionTicket {
         }
         let mut psk = Secret::zero();
         stage.psk::<E::Crypto>(&cx.keys, nonce, &mut psk);
+        let mut age_add = [0; 4];
+        env.crypto().random(&mut age_add);
+        let age_add = u32::from_be_bytes(age_add);
         let session = Session {
             version: Version::Tls13,
             suite: cx.params.suite,
@@ -208,15 +214,13 @@ impl NewSessionTicket {
             extended_master_secret: true,
             began: cx.params.began,
             expiry: now.saturating_add(lifetime.into()),
+            age_add,
         };
         let scope = Scope {
             server_name: cx.server_name.get(),
             alpn: cx.params.replies.alpn,
         };
         let ticket = ticket::seal(env, scope, &session, psk.bytes())?;
-        let mut age_add = [0; 4];
-        env.crypto().random(&mut age_add);
-        let age_add = u32::from_be_bytes(age_add);
         Some(NewSessionTicket {
             lifetime,
             age_add,
