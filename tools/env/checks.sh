@@ -4,7 +4,7 @@
 # What `make check` looks at, one function a check. Each runs in the source folder,
 # fails by its status and says why on standard output.
 
-CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header tables module module-clippy panics)
+CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header syzkaller tables module module-clippy panics)
 
 # run_check NAME LOG: sets CHECK_STATUS. It is no status of the function's own because
 # a function that is called from if or || runs with set -e switched off.
@@ -86,6 +86,11 @@ check_header() {
 			exit 1
 		}
 	done
+}
+
+# syzkaller's description of the interface says what the header says.
+check_syzkaller() {
+	in_root python3 tests/syzkaller/check.py
 }
 
 # The tables of the administrators' guide say what the sources say.
