@@ -3,13 +3,13 @@
 # What a person types. Everything is built and run with the tools of a Debian build
 # root that the scripts of tools/env make and keep in a cache; see `make help`.
 
-export KREL KDIR TLS_HS_CACHE T FUZZ_S V KEEP QEMU_ACCEL INSTALL_MOD_PATH DESTDIR PREFIX
+export KREL KDIR DEBUG_KERNEL HS_STORM HS_SLOW VM_CPUS VM_MEM VM_APPEND TLS_HS_CACHE T FUZZ_S V KEEP QEMU_ACCEL INSTALL_MOD_PATH DESTDIR PREFIX
 
 ENV := tools/env
 # For the fragments below: run something in the build root.
 IN_ROOT := $(ENV)/in-root
 
-.PHONY: all help env modules tools install demo test test-host test-fuzz test-vm test-harness check vm clean clean-cache
+.PHONY: all help env modules tools install demo test test-host test-fuzz test-vm test-debug test-harness check vm clean clean-cache
 
 all: modules tools
 
@@ -21,6 +21,7 @@ help:
 	@echo '  make test-host     formatting, lints, the crates'\'' own tests'
 	@echo '  make test-fuzz     each fuzz target for FUZZ_S=5 seconds'
 	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
+	@echo '  make test-debug    the same on a debug kernel, with 100,000 clients (hours)'
 	@echo '  make test-interop  other TLS implementations as clients, in user space'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make bench-engine  CPU time and memory of a handshake'
@@ -70,6 +71,10 @@ test-fuzz:
 
 test-vm:
 	@$(ENV)/test vm
+
+# On a kernel with KASAN, lockdep and so on.
+test-debug:
+	@$(ENV)/test-debug
 
 # Does the harness see a failing test, a splat, a panic, a hang?
 test-harness:

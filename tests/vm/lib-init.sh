@@ -55,6 +55,12 @@ for dep in $(modinfo -F depends "$HS_KO" | tr , ' '); do
 	modprobe "$dep"
 done
 
+# A kernel that looks for bugs takes its time.
+for name in slow storm; do
+	value=$(sed -n "s/.*\bhs\.$name=\([0-9]*\).*/\1/p" /proc/cmdline)
+	[ -z "$value" ] || export "HS_${name^^}=$value"
+done
+
 cd /hs/tests/vm || exit
 send "UP $(uname -r) $(cut -d' ' -f1 /proc/uptime)"
 case $mode in

@@ -89,7 +89,7 @@ trap hs_at_exit EXIT
 
 # wait_for SECONDS CMD...: poll until the command succeeds
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${HS_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || return 1

@@ -18,6 +18,9 @@ import threading
 import time
 import traceback
 
+# All time limits are longer by this factor.
+SLOW = int(os.environ.get("HS_SLOW", "1"))
+
 _cases = []
 
 
@@ -70,7 +73,7 @@ def run_cases():
     for number, (name, limit, function) in enumerate(_cases, 1):
         start = time.monotonic()
         try:
-            signal.alarm(limit)
+            signal.alarm(limit * SLOW)
             function()
             signal.alarm(0)
             print(f"ok {number} - {name}", flush=True)
@@ -89,7 +92,7 @@ def run_cases():
 
 def wait_until(condition, seconds=10, what="condition"):
     """Polls until condition() is true and returns what it returned."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while True:
         value = condition()
         if value:
@@ -115,7 +118,7 @@ class Background:
             self._error = error
 
     def result(self, seconds=20):
-        self._thread.join(seconds)
+        self._thread.join(seconds * SLOW)
         if self._thread.is_alive():
             raise Failure("the thread does not end")
         if self._error:

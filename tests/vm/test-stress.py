@@ -13,10 +13,10 @@ import ssl
 import subprocess
 import time
 
+from balance import *
 from tls_hs import *
 
 SECONDS = 12
-CACHES = ("TCP", "TCPv6", "request_sock_TCP", "request_sock_TCPv6", "tls_hs_child")
 CONTEXT = client_context()
 LIBRARY_CONTEXT = client_context(groups="X448")
 
@@ -124,34 +124,8 @@ def visit(address, seed, seconds=SECONDS):
     return result
 
 
-def account(before):
-    """Every handshake that began has ended, one way."""
-
-    def balance():
-        growth = {name: value - before[name] for name, value in counters().items()}
-        ended = growth["completed"] + growth["fell_back"] + growth["failed"]
-        return growth["admitted"] == ended and growth
-
-    try:
-        return wait_until(balance, 20)
-    except Failure:
-        growth = {name: value - before[name] for name, value in counters().items() if value != before[name]}
-        raise Failure(f"handshakes unaccounted for: {growth}") from None
-
-
-def nothing_left(start):
-    def settled():
-        now = slab(*CACHES)
-        return all(now[name] <= start[name] for name in start)
-
-    try:
-        wait_until(settled, 30)
-    except Failure:
-        raise Failure(f"was {start}, is {slab(*CACHES)}") from None
-
-
 def stress(backlog, meanwhile=None, family=socket.AF_INET):
-    start, before = slab(*CACHES), counters()
+    start, before = connection_slabs(), counters()
     server = listener(family, ring=RING, backlog=backlog)
     servers = [forked(lambda: serve(server)) for _ in range(2)]
     visits = [visit(server.getsockname(), seed) for seed in range(4)]

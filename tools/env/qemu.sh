@@ -36,7 +36,7 @@ vm_command() {
 		-smp "${VM_CPUS:-2}" -m "${VM_MEM:-1536}"
 		-nodefaults -no-user-config -display none -no-reboot
 		-kernel "$KIMAGE/vmlinuz" -initrd "$VM/initramfs-$KREL.cpio"
-		-append "$VM_CMDLINE hs.mode=$mode ${VM_APPEND:-}"
+		-append "$VM_CMDLINE hs.mode=$mode ${HS_SLOW:+hs.slow=$HS_SLOW} ${HS_STORM:+hs.storm=$HS_STORM} ${VM_APPEND:-}"
 		-drive "if=none,id=disk,file=$VM/disk.img,format=raw,readonly=on" -device "virtio-blk-pci,drive=disk"
 		-virtfs "local,path=$RUN/share,mount_tag=hs,security_model=none,readonly=on"
 		-virtfs "local,path=$RUN/out,mount_tag=hs-out,security_model=none"
