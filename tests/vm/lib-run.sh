@@ -86,6 +86,9 @@ run_test() {
 		send "FAIL $name: the module does not unload: $why"
 	fi
 	dmesg | sed "1,/tls_hs-test: begin ${name}\$/d" >"/hs-out/$name.dmesg"
+	if [ -e /proc/lockdep_stats ] && ! grep -q 'debug_locks: *1' /proc/lockdep_stats; then
+		echo "BUG: lockdep has switched itself off" >>"/hs-out/$name.dmesg"
+	fi
 	if why=$(splats "$allow" <"/hs-out/$name.dmesg"); then
 		failed=$((failed + 1))
 		send "FAIL $name: kernel log: ${why%%$'\n'*}"
@@ -94,12 +97,34 @@ run_test() {
 	send "END $name $passed $failed $skipped $((SECONDS - start))"
 }
 
+# What all tests left behind that nobody has a pointer to, where the kernel has kmemleak.
+# One scan takes half a minute, so there is one for all of them.
+KMEMLEAK=/sys/kernel/debug/kmemleak
+find_leaks() {
+	local log=/hs-out/kmemleak.log start=$SECONDS
+	[ -e "$KMEMLEAK" ] || return 0
+	send "BEGIN kmemleak 600"
+	# What is younger than this is no leak yet.
+	sleep 6
+	echo scan >"$KMEMLEAK"
+	cat "$KMEMLEAK" >"$log"
+	if [ -s "$log" ]; then
+		send "FAIL kmemleak: $(grep -c '^unreferenced object' "$log") objects"
+		send "END kmemleak 0 1 0 $((SECONDS - start))"
+	else
+		send "END kmemleak 1 0 0 $((SECONDS - start))"
+	fi
+}
+
 # run_list FILE: lines of name, limit and a regex of allowed log lines
 run_list() {
 	local name limit allow
+	# What booting left.
+	[ ! -e "$KMEMLEAK" ] || echo clear >"$KMEMLEAK"
 	while read -r name limit allow <&8; do
 		run_test "$name" "$limit" "$allow"
 	done 8<"$1"
+	find_leaks
 	echo "<5>tls_hs-test: done" >/dev/kmsg
 	send DONE
 }

@@ -20,7 +20,7 @@ kbuild() {
 	shift
 	mkdir -p "$dir"
 	in_root "$ENV_DIR/with-rust-src" make --no-print-directory -C "$KTREE" "M=$SRC" "MO=$dir" \
-		CC=x86_64-linux-gnu-gcc-14 HOSTCC=gcc-14 "KERNELRELEASE=$KREL" -j"$(nproc)" \
+		CC="$(kernel_cc)" HOSTCC=gcc-14 "KERNELRELEASE=$KREL" -j"$(nproc)" \
 		${V:+"V=$V"} "$@"
 }
 

@@ -28,6 +28,15 @@ kernel_names() {
 	BUILD=$CACHE/build/$CHECKOUT-$KREL
 }
 
+# The compiler of the tree, which what is built against it needs, too.
+kernel_cc() {
+	if [ -n "$DEBUG_KERNEL" ] || grep -qsx CONFIG_CC_IS_CLANG=y "$KTREE/include/config/auto.conf"; then
+		echo clang-19
+	else
+		echo x86_64-linux-gnu-gcc-14
+	fi
+}
+
 step_release() {
 	local file
 	if [ -n "${KDIR:-}" ]; then
