@@ -84,6 +84,7 @@ void tls_hs_sock_hold(struct sock *sk);
 void tls_hs_sock_put(struct sock *sk);
 int tls_hs_make_room(struct sock *sk, int bytes);
 void tls_hs_restore_room(struct sock *sk, int rcvbuf);
+void tls_hs_warn(const struct sock *sk, const char *what, u32 more);
 bool tls_hs_sock_done(const struct sock *sk);
 bool tls_hs_nothing_queued(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);
@@ -150,6 +151,7 @@ void *tls_hs_cache_alloc_atomic(struct kmem_cache *cache);
 void tls_hs_free_rcu(struct tls_hs_rcu_object *object);
 struct request_sock *tls_hs_reqsk_like(const struct request_sock *like);
 void tls_hs_reqsk_free(struct request_sock *req);
+u64 tls_hs_total_memory(void);
 
 void tls_hs_init_work(struct work_struct *work, work_func_t func);
 void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func);
@@ -164,7 +166,7 @@ bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *w
 			     unsigned long delay);
 void tls_hs_cond_resched(void);
 u32 tls_hs_now_ms(void);
-u32 tls_hs_now_us(void);
+u64 tls_hs_now_us(void);
 unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
 
 void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);

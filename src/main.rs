@@ -29,6 +29,7 @@ mod listener;
 mod operation;
 mod record;
 mod session;
+mod source;
 mod stat;
 mod sysctl;
 
@@ -45,6 +46,7 @@ struct TlsHs {
     _ulp: kern::ulp::Registration,
     _keys: keyring::Registration,
     _driver: driver::Registration,
+    _sources: kern::source::Registration,
     _namespaces: kern::net::Registration,
 }
 
@@ -53,6 +55,7 @@ impl kernel::Module for TlsHs {
         crypto::self_test()?;
         let namespaces = kern::net::Registration::new()?;
         kern::sysctl::set_machine(sysctl::Sysctl::Mode, kern::initial_mode());
+        let sources = kern::source::Registration::new()?;
         let driver = driver::Registration::new()?;
         let keys = keyring::Registration::new()?;
         let ulp = kern::ulp::Registration::new()?;
@@ -60,6 +63,7 @@ impl kernel::Module for TlsHs {
             _ulp: ulp,
             _keys: keys,
             _driver: driver,
+            _sources: sources,
             _namespaces: namespaces,
         })
     }

@@ -57,6 +57,16 @@ counters! {
     Migrated "migrated";
     /// Connections not taken because too many handshakes of the listening socket were going on.
     PendingFull "pending_full";
+    /// Connections not taken because too many handshakes of their source address were going on.
+    SourcePendingFull "source_pending_full";
+    /// Connections not taken because their source address began too many handshakes.
+    SourceRateExceeded "source_rate_exceeded";
+    /// Connections taken without looking at their source address, since the table was full there.
+    SourceUntracked "source_untracked";
+    /// Connections closed instead of given to user space, since their source address had many.
+    FallbackLimited "fallback_limited";
+    /// Connections not taken, or closed, because handshakes held as much memory as they may.
+    MemoryFull "memory_full";
     /// Connections not taken for want of memory.
     NoMemory "no_memory";
     /// Full handshakes refused, by a reset, because too many were waiting for their turn.

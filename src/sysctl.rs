@@ -10,7 +10,6 @@
 pub(crate) enum Scope {
     /// Each network namespace has its own, and who administers it may change it: nothing that
     /// protects the rest of the machine.
-    #[allow(dead_code)]
     Namespace,
     /// One for the machine, in the initial network namespace only.
     Machine,
@@ -76,4 +75,28 @@ sysctls! {
     MaxBacklog c"max_backlog" 4_096, 0 to 16_777_216, Machine;
     /// Milliseconds that the first of them may have waited before others are refused.
     MaxBacklogMs c"max_backlog_ms" 2_000, 1 to 3_600_000, Machine;
+    /// Handshakes that one source address may have going on with the listening sockets of the
+    /// namespace. 0: no such limit.
+    MaxPendingSource c"max_pending_source" 16_384, 0 to 16_777_216, Namespace;
+    /// Handshakes a second that one source address may begin, in the long run. 0: no such limit.
+    SourceRate c"source_rate" 0, 0 to 1_000_000, Namespace;
+    /// Handshakes that one source address may begin at once, if it has begun none for a while.
+    SourceBurst c"source_burst" 100, 1 to 1_000_000, Namespace;
+    /// Connections a second of one source address that are given to user space as fallbacks; above
+    /// that they are closed. 0: no such limit.
+    SourceFallbackRate c"source_fallback_rate" 0, 0 to 1_000_000, Namespace;
+    /// The same at once.
+    SourceFallbackBurst c"source_fallback_burst" 100, 1 to 1_000_000, Namespace;
+    /// Leading bits of an IPv4 address that make a source.
+    SourcePrefixIpv4 c"source_prefix_ipv4" 32, 0 to 32, Namespace;
+    /// Leading bits of an IPv6 address that make a source.
+    SourcePrefixIpv6 c"source_prefix_ipv6" 64, 0 to 128, Namespace;
+    /// KiB that handshakes may hold, of all network namespaces together. 0: a sixteenth of the
+    /// memory.
+    MaxMemoryKb c"max_memory_kb" 0, 0 to 1_073_741_824, Machine;
+    /// KiB that the handshakes of any one network namespace may hold. 0: half of what all may.
+    MaxMemoryNsKb c"max_memory_ns_kb" 0, 0 to 1_073_741_824, Machine;
+    /// Lines in the kernel log when a limit is reached, of each kind one in ten seconds at most:
+    /// 0 none, 1 those of the initial network namespace, 2 those of all.
+    Log c"log" 1, 0 to 2, Machine;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -56,4 +57,9 @@ struct request_sock *tls_hs_reqsk_like(const struct request_sock *like)
 void tls_hs_reqsk_free(struct request_sock *req)
 {
 	kmem_cache_free(req->rsk_ops->slab, req);
+}
+
+u64 tls_hs_total_memory(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
 }

@@ -187,3 +187,9 @@ void tls_hs_call_data_ready(struct sock *sk)
 {
 	READ_ONCE(sk->sk_data_ready)(sk);
 }
+
+void tls_hs_warn(const struct sock *sk, const char *what, u32 more)
+{
+	pr_warn("tls_hs: port %u: %s (%u times since the last such line)\n",
+		READ_ONCE(inet_sk(sk)->inet_num), what, more);
+}

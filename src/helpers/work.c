@@ -64,7 +64,7 @@ u32 tls_hs_now_ms(void)
 	return ktime_to_ms(ktime_get());
 }
 
-u32 tls_hs_now_us(void)
+u64 tls_hs_now_us(void)
 {
 	return ktime_to_us(ktime_get());
 }

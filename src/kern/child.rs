@@ -31,12 +31,14 @@ mod waiting;
 pub(super) use leave::leave_all;
 pub(super) use pending::{reap, Pending};
 
-use self::pending::Member;
+use self::pending::{Member, Orphan};
 use self::progress::{data_ready, run, state_change, write_space};
 use self::waiting::Place;
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
 use super::listen::Listener;
+use super::memory::Charge;
 use super::queue::{inet_csk, Ticket};
+use super::source::Source;
 use super::stat::{Gauge, Stats};
 use super::{this_module, work, CStatic};
 use crate::driver::Handshake;
@@ -98,6 +100,9 @@ pub(super) struct Child {
     waiting: bool,
     place: Place,
     ticket: Option<Ticket>,
+    /// Until the handshake is over.
+    source: Option<Source>,
+    memory: Option<Charge>,
     listener: Arc<Listener>,
     handshake: Handshake,
 }
@@ -147,34 +152,6 @@ pub(super) fn exit() {
     }
 }
 
-/// A child that was taken off the pending list by somebody who has to close it.
-struct Orphan(NonNull<Child>);
-
-impl Orphan {
-    /// Closes the connection. Process context.
-    fn kill(self) {
-        let child = self.0.as_ptr();
-        // SAFETY: We own the socket's reference (see the module's documentation), so child and
-        // socket are valid; after detach() nobody else finds the child.
-        unsafe {
-            let sk = (*child).sk;
-            bindings::tls_hs_lock_sock(sk);
-            die(child);
-            unhook(child);
-            drop_stand_in(child);
-            detach(sk);
-            bindings::release_sock(sk);
-            Stats::of(sk).count(Counter::Closed);
-            Stats::of(sk).leave(Gauge::Pending);
-            if let Some(close) = (*(*sk).__sk_common.skc_prot).close {
-                close(sk, 0);
-            }
-            free(child);
-            bindings::module_put(this_module());
-        }
-    }
-}
-
 /// All that a connection will need, allocated before TCP makes its socket. Dropped unless attached.
 pub(super) struct Prepared(NonNull<Child>);
 
@@ -184,7 +161,12 @@ impl Prepared {
     /// # Safety
     ///
     /// `req` is a valid request of the listener.
-    pub(super) unsafe fn new(listener: Arc<Listener>, req: *const request_sock) -> Option<Self> {
+    pub(super) unsafe fn new(
+        listener: Arc<Listener>,
+        req: *const request_sock,
+        source: Source,
+        memory: Charge,
+    ) -> Option<Self> {
         // SAFETY: By the requirement.
         let ticket = unsafe { Ticket::like(req) }?;
         // SAFETY: The cache exists while the module serves sockets, with objects of this type.
@@ -210,10 +192,23 @@ impl Prepared {
             (&raw mut (*child).waiting).write(false);
             (&raw mut (*child).place).write(Place::new());
             (&raw mut (*child).ticket).write(Some(ticket));
+            (&raw mut (*child).source).write(Some(source));
+            (&raw mut (*child).memory).write(Some(memory));
             (&raw mut (*child).listener).write(listener);
             (&raw mut (*child).handshake).write(Handshake::new(config));
         }
         Some(Self(child))
+    }
+
+    /// Bytes that a connection of `req` takes before its client has sent anything.
+    ///
+    /// # Safety
+    ///
+    /// `req` is valid.
+    pub(super) unsafe fn memory(req: *const request_sock) -> u32 {
+        // SAFETY: By the requirement.
+        let ticket = unsafe { (*(*req).rsk_ops).obj_size };
+        ticket.saturating_add(size_of::<Child>() as u32)
     }
 
     /// Hooks the new socket `sk` and puts the child on the listener's pending list. SoftIRQ.
@@ -229,6 +224,9 @@ impl Prepared {
         // so while the socket's lock is held and it is on the list.
         unsafe {
             (*child).sk = sk;
+            if let Some(source) = &mut (*child).source {
+                source.spend();
+            }
             (*child).saved.write(Saved {
                 data_ready: (*sk).sk_data_ready,
                 state_change: (*sk).sk_state_change,
@@ -361,6 +359,7 @@ unsafe fn die(child: *mut Child) {
         if core::mem::replace(&mut (*child).state, State::Dead) == State::Handshaking {
             Stats::of((*child).sk).count(Counter::Failed);
         }
+        (*child).source = None;
         waiting::leave(child);
     }
 }
@@ -405,6 +404,7 @@ unsafe fn finish(child: *mut Child, state: State) {
             return;
         }
         (*child).state = state;
+        (*child).source = None;
         unhook(child);
         let sk = (*child).sk;
         Stats::of(sk).count(match state {

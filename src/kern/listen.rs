@@ -18,11 +18,13 @@ use super::bindings::{
 };
 use super::child::{self, Pending, Prepared};
 use super::lock::BhLock;
+use super::memory::Charge;
 use super::queue::{self, inet_csk};
 use super::rcu::RcuArc;
+use super::source::Source;
 use super::stat::Stats;
 use super::sysctl::Sysctls;
-use super::{this_module, work};
+use super::{log, this_module, work};
 use crate::listener::Config;
 use crate::stat::Counter;
 use crate::sysctl::Sysctl;
@@ -376,7 +378,15 @@ unsafe extern "C" fn syn_recv_sock(
         if listener.pending().lock().count() >= Sysctls::of(sk).get(Sysctl::MaxPending) {
             return refuse(sk, dst, Counter::PendingFull);
         }
-        let Some(prepared) = Prepared::new(listener.into(), req) else {
+        // What is refused below is given back by drops.
+        let source = match Source::admit(sk, req) {
+            Ok(source) => source,
+            Err(why) => return refuse(sk, dst, why),
+        };
+        let Some(memory) = Charge::new(sk, Prepared::memory(req)) else {
+            return refuse(sk, dst, Counter::MemoryFull);
+        };
+        let Some(prepared) = Prepared::new(listener.into(), req, source, memory) else {
             return refuse(sk, dst, Counter::NoMemory);
         };
         if !bindings::try_module_get(this_module()) {
@@ -413,6 +423,7 @@ unsafe fn refuse(sk: *const sock, dst: *mut dst_entry, why: Counter) -> *mut soc
     // SAFETY: By the requirement.
     unsafe {
         Stats::of(sk).count(why);
+        log::limit(sk, why);
         bindings::tls_hs_listendrop(sk);
         bindings::dst_release(dst);
     }

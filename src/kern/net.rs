@@ -8,6 +8,7 @@ use super::sysctl::Settings;
 use super::{to_result, CStatic};
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
+use kernel::sync::atomic::Atomic;
 
 // SAFETY: All zeros is a valid pernet_operations.
 static OPS: CStatic<pernet_operations> = unsafe { CStatic::zeroed() };
@@ -15,11 +16,13 @@ static OPS: CStatic<pernet_operations> = unsafe { CStatic::zeroed() };
 /// Where a namespace keeps our [`Namespace`]; written by register_pernet_subsys().
 static ID: CStatic<c_uint> = CStatic(core::cell::UnsafeCell::new(0));
 
-/// What we keep in a network namespace. It does not move.
+/// What we keep in a network namespace. It does not move, and all of it is zero at first.
 #[repr(C)]
 pub(super) struct Namespace {
     pub(super) counters: Counters,
     pub(super) settings: Settings,
+    /// Bytes that handshakes hold.
+    pub(super) memory: Atomic<i64>,
 }
 
 impl Namespace {

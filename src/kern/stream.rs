@@ -58,6 +58,12 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// Memory of what has arrived, in order or not.
+    pub(super) fn memory(&self) -> u32 {
+        // SAFETY: By the invariants; TCP changes it under the same lock.
+        unsafe { (&raw const (*self.sk).sk_backlog.rmem_alloc.counter).read_volatile() as u32 }
+    }
+
     /// Whether no acknowledgement is to come that could make room in the send buffer.
     pub(super) fn nothing_on_its_way(&self) -> bool {
         // SAFETY: By the invariants the socket is a locked TCP socket.

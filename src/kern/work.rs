@@ -81,6 +81,11 @@ pub(crate) fn now_ms() -> u32 {
 
 /// Microseconds of the same clock; wraps around.
 pub(super) fn now_us() -> u32 {
+    uptime_us() as u32
+}
+
+/// Microseconds of the same clock, all of them.
+pub(super) fn uptime_us() -> u64 {
     // SAFETY: No requirement.
     unsafe { bindings::tls_hs_now_us() }
 }

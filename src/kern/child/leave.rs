@@ -9,8 +9,8 @@
 //!
 //! Stock would give the accept queue to any listener of the group, so that is emptied first.
 
-use super::pending::first_look;
-use super::{child_of, detach, drop_stand_in, free, unlink, Child, Orphan, State};
+use super::pending::{first_look, Orphan};
+use super::{child_of, detach, drop_stand_in, free, unlink, Child, State};
 use crate::kern::bindings::{self, sock};
 use crate::kern::listen::Listener;
 use crate::kern::queue::{self, Ticket};

@@ -8,12 +8,12 @@
 //! A child that TCP had no memory for, and that no acknowledgement will wake therefore, is on a third
 //! list and tries again.
 
-use super::{child_of, run, Child, Orphan};
+use super::{child_of, detach, die, drop_stand_in, free, run, unhook, Child};
 use crate::kern::list::{Linked, Links, List};
 use crate::kern::listen::Listener;
-use crate::kern::stat::Stats;
+use crate::kern::stat::{Gauge, Stats};
 use crate::kern::sysctl::Sysctls;
-use crate::kern::{bindings, work};
+use crate::kern::{bindings, this_module, work};
 use crate::stat::Counter;
 use crate::sysctl::Sysctl;
 use core::ptr::NonNull;
@@ -78,6 +78,36 @@ pub(in crate::kern) struct Pending {
     age: List<Child, Age>,
     idle: List<Child, Idle>,
     stalled: List<Child, Stalled>,
+}
+
+/// A child that was taken off the pending list by somebody who has to close it.
+pub(super) struct Orphan(pub(super) NonNull<Child>);
+
+impl Orphan {
+    /// Closes the connection. Process context.
+    pub(super) fn kill(self) {
+        let child = self.0.as_ptr();
+        // SAFETY: We own the socket's reference (see the module's documentation), so child and
+        // socket are valid; after detach() nobody else finds the child.
+        unsafe {
+            let sk = (*child).sk;
+            bindings::tls_hs_lock_sock(sk);
+            die(child);
+            unhook(child);
+            drop_stand_in(child);
+            detach(sk);
+            bindings::release_sock(sk);
+            Stats::of(sk).count(Counter::Closed);
+            Stats::of(sk).leave(Gauge::Pending);
+            // The namespace may go with the socket.
+            (*child).memory = None;
+            if let Some(close) = (*(*sk).__sk_common.skc_prot).close {
+                close(sk, 0);
+            }
+            free(child);
+            bindings::module_put(this_module());
+        }
+    }
 }
 
 /// What a handshake may take, in milliseconds.

@@ -10,7 +10,9 @@
 use super::{child_of, fail, finish, pending, waiting, Child, State};
 use crate::driver::{Class, Handshake, Progress};
 use crate::kern::bindings::{self, sock};
+use crate::kern::log;
 use crate::kern::percpu::BhDisabled;
+use crate::kern::source::Source;
 use crate::kern::stat::Stats;
 use crate::kern::stream::Stream;
 use crate::operation::Operation;
@@ -58,7 +60,7 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
     unsafe {
         let sk = (*child).sk;
         (*child).running = true;
-        let (progress, moved, stalled) = {
+        let (progress, moved, stalled, memory) = {
             let bh = BhDisabled::new();
             let mut stream = Stream::new(sk);
             let stats = Stats::of(sk);
@@ -70,7 +72,7 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             };
             let moved = operation.is_some() || stream.position() != before;
             let stalled = handshake.has_unsent() && stream.nothing_on_its_way();
-            (progress, moved, stalled)
+            (progress, moved, stalled, stream.memory())
         };
         (*child).running = false;
         if (*child).handshake.is_stale() {
@@ -82,6 +84,8 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
                 if operation.is_some() && is_half_closed(sk) {
                     Stats::of(sk).count(Counter::PeerClosed);
                     fail(child);
+                } else if !(*child).memory.as_mut().is_none_or(|it| it.resize(memory)) {
+                    limited(child, Counter::MemoryFull);
                 } else {
                     pending::waits(child, moved, stalled);
                 }
@@ -91,11 +95,32 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
                 return Some(class);
             }
             Progress::Complete => finish(child, State::Complete),
-            Progress::Fallback => finish(child, State::Fallback),
+            Progress::Fallback => {
+                let may = |source: &Source| source.may_fall_back(sk);
+                if (*child).source.as_ref().is_none_or(may) {
+                    finish(child, State::Fallback);
+                } else {
+                    limited(child, Counter::FallbackLimited);
+                }
+            }
             Progress::Failed => fail(child),
         }
     }
     None
+}
+
+/// Gives up on the connection because of a limit.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn limited(child: *mut Child, why: Counter) {
+    // SAFETY: By the requirement.
+    unsafe {
+        Stats::of((*child).sk).count(why);
+        log::limit((*child).sk, why);
+        fail(child);
+    }
 }
 
 /// Whether the client has sent its FIN.
