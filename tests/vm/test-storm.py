@@ -94,13 +94,14 @@ class Storm:
 
 
 @contextlib.contextmanager
-def balanced():
+def balanced(memory=True):
     """In the block every handshake that begins ends, and its memory comes back."""
     start, before = connection_slabs(), counters()
     try:
         yield
         account(before)
-        nothing_left(start)
+        if memory:
+            nothing_left(start)
     finally:
         # Only after a failure there are some.
         for server in list(Server.running):
@@ -251,7 +252,9 @@ def case_with_faults(name):
 def _():
     start, end = text_of_module()
     before = counters()
-    with balanced():
+    # TCP does not send a FIN for which it gets no memory, and does not try again: such a
+    # socket stays in LAST_ACK for ever. kmemleak finds what else is left.
+    with balanced(memory=False):
         server = Server()
         with failing(5, require_start=start, require_end=end):
             Storm(server.port, 0.1, options=["-f", "-t", str(8 * SLOW)]).result()
