@@ -131,6 +131,25 @@ for _knob, _rates in (("drop", (10, 100, 500)), ("reorder", (100, 1000)), ("dupl
                     expect_true(received["rx_tls_decrypted_packets"] > 0, "the device decrypts")
 
 
+@case("loss in front of the device: it sees later packets first", limit=60)
+def _():
+    # No delay: netem takes the socket off packets that it delays, and the stack then drops
+    # those with plaintext.
+    pattern = Pattern()
+    with Pair() as pair:
+        for size in (1457, 16384):
+            grows = Growth(pair, NEAR)
+            with connection(pair, pattern) as (near, far, heard):
+                with pair.near:
+                    command(f"tc qdisc add dev {NEAR} root netem loss 3%")
+                transfer(near, far, 300_000, pattern, size)
+                with pair.near:
+                    command(f"tc qdisc del dev {NEAR} root")
+            sent = grows.all()
+            expect_true(sent["tx_tls_ooo"] > 0, f"{sent}")
+            expect(sent["tx_tls_drop_plaintext"], 0)
+
+
 @case("tiny windows", limit=60)
 def _():
     pattern = Pattern()
