@@ -4,7 +4,8 @@
 //! The same rustls client, not counted, does handshakes in memory with three servers by turns:
 //! the engine, OpenSSL and rustls with aws-lc-rs. For each handshake the CPU time of the thread
 //! is taken around what the server does, from the making of the connection to its end, tickets
-//! included. The medians of all rounds are compared.
+//! included. Shown are the medians of all rounds; compared is in each round what the servers took in
+//! it, one right after the other, so that a machine that is slower for a while is so for all of them.
 //!
 //! ```text
 //! bench-engine [--rounds N] [--case NAME] [--server NAME]
@@ -130,6 +131,16 @@ fn arguments() -> Arguments {
     arguments
 }
 
+/// The median of what another server took, for each round, over what the engine took.
+fn ratio(ours: &[Duration], theirs: &[Duration]) -> f64 {
+    let pairs = theirs.iter().zip(ours);
+    let mut ratios: Vec<_> = pairs
+        .map(|(theirs, ours)| theirs.as_secs_f64() / ours.as_secs_f64())
+        .collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
 /// Median, and the quarters below and above it, in microseconds.
 fn quartiles(times: &mut [Duration]) -> [f64; 3] {
     times.sort_unstable();
@@ -154,7 +165,7 @@ fn main() {
         arguments.rounds,
         openssl::version::version()
     );
-    let mut medians = Vec::new();
+    let mut ratios = Vec::new();
     for case in CASES
         .iter()
         .filter(|case| wanted(&arguments.case, case.name))
@@ -178,11 +189,15 @@ fn main() {
                 times.push(handshake(&***server, case, client));
             }
         }
+        if let [engine, others @ ..] = &times[..] {
+            for (server, times) in servers.iter().skip(1).zip(others) {
+                ratios.push((case.name, server.name(), ratio(engine, times)));
+            }
+        }
         print!("{:<22}", case.name);
         for (server, times) in servers.iter().zip(&mut times) {
             let [low, median, high] = quartiles(times);
             print!("  {} {median:.1} ({low:.1}-{high:.1})", server.name());
-            medians.push((case.name, server.name(), median));
         }
         println!();
     }
@@ -194,15 +209,11 @@ fn main() {
             memory::per_connection(&***server, &pki, &CASES[4]),
         );
     }
-    let median = |case: &str, server: &str| {
-        let found = medians.iter().find(|(c, s, _)| *c == case && *s == server);
-        found.map(|(_, _, median)| *median)
-    };
-    for peer in ["openssl", "rustls"] {
-        for case in ["tls13_full", "tls12_full", "tls13_resumed", "tls12_resumed"] {
-            if let (Some(ours), Some(theirs)) = (median(case, "engine"), median(case, peer)) {
-                println!("engine_{case}_vs_{peer}={:.2}", theirs / ours);
-            }
+    // Those with X25519 first: the others are what is asked for.
+    ratios.sort_by_key(|(case, server, _)| (!case.ends_with("x25519"), *server));
+    for (case, server, ratio) in ratios {
+        if servers[0].name() == "engine" {
+            println!("engine_{case}_vs_{server}={ratio:.2}");
         }
     }
 }
