@@ -22,7 +22,7 @@ help:
 	@echo '  make test-fuzz     each fuzz target for FUZZ_S=5 seconds'
 	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
 	@echo '  make test-debug    the same on a debug kernel, with 100,000 clients (hours)'
-	@echo '  make test-interop  other TLS implementations as clients, in user space'
+	@echo '  make test-interop  other TLS implementations as clients (SERVER=kernel: of a VM)'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make bench-engine  CPU time and memory of a handshake'
 	@echo '  make bench-latency latency of everything else while handshakes flood the VM'

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Other TLS implementations as clients of the user-space server: full and resumed
-handshakes in both versions.
+"""Other TLS implementations as clients of the user-space server, or of the kernel's: full
+and resumed handshakes in both versions.
 
 A cell is ok if the client verified the certificate, got the page and ended well, and
 the server says that the last connection was of the right version, full or resumed.
@@ -31,21 +31,21 @@ class Failed(Exception):
 
 
 class Server:
-    """The server, and what it says of its connections."""
+    """A server, and what it says of its connections."""
 
-    def __init__(self, program, certs):
-        self.process = subprocess.Popen(
-            [program, "--address", "127.0.0.1", "--port", "0", "--cert", certs / "localhost.pem",
-             "--key", certs / "localhost.key", "--body-size", str(len(PAGE)), "--close",
-             "--verbose"], stdout=subprocess.PIPE, text=True)
-        ready = self.process.stdout.readline()
-        self.port = int(ready.rsplit(":", 1)[1])
+    # What it calls full and resumed handshakes.
+    modes = {"full": "handshake=full ", "resumed": "handshake=resumed "}
+
+    def __init__(self, lines):
         self.lines = []
         self.changed = threading.Condition()
-        threading.Thread(target=self.follow, daemon=True).start()
+        threading.Thread(target=self.follow, args=(lines,), daemon=True).start()
 
-    def follow(self):
-        for line in self.process.stdout:
+    def stop(self):
+        """Ends it, if it is ours."""
+
+    def follow(self, lines):
+        for line in lines:
             with self.changed:
                 self.lines.append(line.strip())
                 self.changed.notify_all()
@@ -57,12 +57,53 @@ class Server:
         """What was said since mark must end with such a connection, that got the page."""
         def wanted(line):
             return (line.startswith("conn ") and f"version=TLSv{version} " in line
-                    and f"handshake={mode} " in line
+                    and self.modes[mode] in line
                     and int(re.search(r"bytes=(\d+)", line)[1]) > len(PAGE))
         with self.changed:
-            if self.changed.wait_for(lambda: any(map(wanted, self.lines[mark:])), 5):
+            if self.changed.wait_for(lambda: any(map(wanted, self.lines[mark:])), 15):
                 return
             raise Failed("the server says: " + (" | ".join(self.lines[mark:]) or "nothing"))
+
+
+class UserSpace(Server):
+    """tls_hs_server."""
+
+    def __init__(self, program, certs):
+        self.process = subprocess.Popen(
+            [program, "--address", "127.0.0.1", "--port", "0", "--cert", certs / "localhost.pem",
+             "--key", certs / "localhost.key", "--body-size", str(len(PAGE)), "--close",
+             "--verbose"], stdout=subprocess.PIPE, text=True)
+        ready = self.process.stdout.readline()
+        self.port = int(ready.rsplit(":", 1)[1])
+        super().__init__(self.process.stdout)
+
+    def stop(self):
+        self.process.kill()
+        time.sleep(0.1)
+
+
+class Kernel(Server):
+    """tls_hs_httpd in a VM. What the library has served there does not count."""
+
+    modes = {"full": " resumed=no ", "resumed": " resumed=yes "}
+
+    def __init__(self, port, log):
+        self.port = port
+        super().__init__(self.tail(log))
+
+    @staticmethod
+    def tail(log):
+        line = ""
+        with open(log, encoding="ascii", errors="replace") as file:
+            while True:
+                line += file.readline()
+                if not line.endswith("\n"):
+                    time.sleep(0.1)
+                elif " tls=kernel " in line:
+                    yield line
+                    line = ""
+                else:
+                    line = ""
 
 
 class Client:
@@ -322,11 +363,16 @@ CLIENTS = {
 class Context:
     """What all clients need."""
 
-    def __init__(self, tmp, server):
+    def __init__(self, tmp, arguments):
         self.tmp = tmp
-        self.certs = tmp / "certs"
-        subprocess.run([HERE.parent / "certs/make-certs", self.certs], check=True)
-        self.server = Server(server, self.certs)
+        if arguments.kernel:
+            port, log, certs = arguments.kernel
+            self.certs = pathlib.Path(certs)
+            self.server = Kernel(int(port), log)
+        else:
+            self.certs = tmp / "certs"
+            subprocess.run([HERE.parent / "certs/make-certs", self.certs], check=True)
+            self.server = UserSpace(arguments.server, self.certs)
 
 
 def cells(name, context):
@@ -356,7 +402,9 @@ def cells(name, context):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--server", required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--server", help="program of the user-space server")
+    which.add_argument("--kernel", nargs=3, metavar=("PORT", "LOG", "CERTS"))
     parser.add_argument("clients", nargs="*", metavar="CLIENT", help=", ".join(CLIENTS))
     arguments = parser.parse_args()
     unknown = set(arguments.clients) - set(CLIENTS)
@@ -365,7 +413,7 @@ def main():
     count = {"ok": 0, "-": 0, "FAIL": 0}
     notes = []
     with tempfile.TemporaryDirectory() as tmp:
-        context = Context(pathlib.Path(tmp), arguments.server)
+        context = Context(pathlib.Path(tmp), arguments)
         titles = [f"{version} {mode}" for version, mode in COLUMNS]
         print(f"{'client':<10}" + "".join(f"{title:<13}" for title in titles))
         try:
@@ -379,8 +427,7 @@ def main():
                     row += f"{verdict:<13}"
                 print(row, flush=True)
         finally:
-            context.server.process.kill()
-            time.sleep(0.1)
+            context.server.stop()
     for note in notes:
         print(note)
     print(f"{count['ok']} passed, {count['FAIL']} failed"

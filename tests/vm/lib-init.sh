@@ -6,6 +6,7 @@
 #
 #   test   run the tests that /hs/list names (lib-run.sh), power off
 #   demo   insert the module, run tests/demo/serve, report, stay up
+#   serve  insert the module, serve for clients on the host (lib-serve.sh), stay up
 #   shell  a shell on the console, power off when it ends
 
 export PATH=/hs/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -71,6 +72,10 @@ test)
 demo)
 	. ./lib-demo.sh
 	run_demo
+	;;
+serve)
+	. ./lib-serve.sh
+	run_serve
 	;;
 *)
 	echo "The console of the VM; 'insmod $HS_KO' inserts the module, 'exit' powers off."

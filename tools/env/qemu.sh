@@ -61,6 +61,11 @@ vm_net() {
 	echo "user,id=net,restrict=on${1:+,hostfwd=tcp:127.0.0.1:$1-:443}"
 }
 
+# A free port of this machine's loopback for the way into the VM.
+free_port() {
+	in_root python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # Ends the run's VM if it is still there; it need not be a child of this shell.
 stop_vm() {
 	local pid
