@@ -16,7 +16,7 @@ use crate::kern::stream::Stream;
 use crate::keyring::{Identity, Protocols, Staple};
 use crate::listener::Config;
 use crate::operation::{Operation, Outcome};
-use crate::stat::Counter;
+use crate::stat::{Count, Counter};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use tls_hs::{
@@ -83,6 +83,10 @@ pub(crate) struct Handshake {
     core: Core,
     /// The alert in `out` is the last that is sent.
     failed: bool,
+    /// [`Handshake::greeted`] has said so.
+    greeted: bool,
+    /// Index of the counter that says why it ends.
+    why: Option<u16>,
     sent: usize,
     filled: usize,
     out: [u8; OUT_LEN],
@@ -229,6 +233,8 @@ impl Handshake {
                 identity: None,
             },
             failed: false,
+            greeted: false,
+            why: None,
             sent: 0,
             filled: 0,
             out: [0; OUT_LEN],
@@ -253,6 +259,29 @@ impl Handshake {
     /// The application protocol that was agreed on.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
         protocols(&self.core.identity)?.name(self.established()?.alpn?)
+    }
+
+    /// The server name that the client asked for, once its ClientHello was taken.
+    pub(crate) fn server_name(&self) -> Option<&[u8]> {
+        self.core.server.server_name()
+    }
+
+    /// Whether the ClientHello was taken since the last call.
+    pub(crate) fn greeted(&mut self) -> bool {
+        !self.greeted && {
+            self.greeted = self.core.server.has_consumed();
+            self.greeted
+        }
+    }
+
+    /// Remembers why the handshake ends; the first reason counts.
+    pub(crate) fn note(&mut self, why: impl Into<Count>) {
+        self.why.get_or_insert(why.into().index() as u16);
+    }
+
+    /// Name of the counter that says why it has ended, "" if it has not.
+    pub(crate) fn why(&self) -> &'static str {
+        self.why.map_or("", |why| Count::name(why.into()))
     }
 
     /// Goes on as far as the bytes that have arrived and the send buffer allow.
@@ -291,10 +320,12 @@ impl Handshake {
             Ok(progress) => progress,
             Err(Stop::Protocol(reason)) => {
                 stats.count(reason);
+                self.note(reason);
                 self.stop(reason, stream)
             }
             Err(Stop::Local(counter)) => {
                 stats.count(counter);
+                self.note(counter);
                 Progress::Failed
             }
         }

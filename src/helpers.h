@@ -130,6 +130,42 @@ struct tls_hs_windows {
 	bool open_record;
 };
 
+/* What a tracepoint is given. */
+struct tls_hs_trace {
+	const struct sock *sk;
+	const char *name;
+	const char *reason;
+	u32 us;
+	u16 name_len;
+	u16 reason_len;
+	u16 version;
+	u16 suite;
+	u16 group;
+	bool resumed;
+};
+
+void tls_hs_trace_start(const struct tls_hs_trace *t);
+void tls_hs_trace_hello(const struct tls_hs_trace *t);
+void tls_hs_trace_done(const struct tls_hs_trace *t);
+void tls_hs_trace_fallback(const struct tls_hs_trace *t);
+void tls_hs_trace_failure(const struct tls_hs_trace *t);
+u64 tls_hs_clock_us(void);
+
+/* What inet_diag is told of a socket. */
+struct tls_hs_diag {
+	u64 completed;
+	u64 fell_back;
+	u64 failed;
+	u32 pending;
+	u32 max_pending;
+	u32 age;
+	u8 state;
+};
+
+const void *tls_hs_ulp_data(const struct sock *sk);
+size_t tls_hs_diag_size(void);
+int tls_hs_put_diag(struct sk_buff *skb, const struct tls_hs_diag *diag);
+
 u64 tls_hs_records_sent(const struct sock *sk);
 void tls_hs_get_windows(struct sock *sk, struct tls_hs_windows *now);
 size_t tls_hs_msg_hide(struct msghdr *msg, size_t len);

@@ -47,10 +47,12 @@ mod bindings {
 
 pub(crate) mod child;
 pub(crate) mod crypto;
+mod diag;
 mod disarm;
 pub(crate) mod errno;
 pub(crate) mod key;
 pub(crate) mod ktls;
+pub(crate) mod latency;
 mod list;
 pub(crate) mod listen;
 mod lock;
@@ -65,6 +67,7 @@ pub(crate) mod source;
 pub(crate) mod stat;
 pub(crate) mod stream;
 pub(crate) mod sysctl;
+mod trace;
 pub(crate) mod uapi;
 pub(crate) mod ulp;
 pub(crate) mod work;

@@ -25,6 +25,7 @@ mod driver;
 mod kern;
 mod keyring;
 mod ktls;
+mod latency;
 mod listener;
 mod operation;
 mod record;
@@ -47,6 +48,7 @@ struct TlsHs {
     _keys: keyring::Registration,
     _driver: driver::Registration,
     _sources: kern::source::Registration,
+    _latency: kern::latency::Registration,
     _namespaces: kern::net::Registration,
 }
 
@@ -56,6 +58,7 @@ impl kernel::Module for TlsHs {
         let namespaces = kern::net::Registration::new()?;
         kern::sysctl::set_machine(sysctl::Sysctl::Mode, kern::initial_mode());
         let sources = kern::source::Registration::new()?;
+        let latency = kern::latency::Registration::new()?;
         let driver = driver::Registration::new()?;
         let keys = keyring::Registration::new()?;
         let ulp = kern::ulp::Registration::new()?;
@@ -64,6 +67,7 @@ impl kernel::Module for TlsHs {
             _keys: keys,
             _driver: driver,
             _sources: sources,
+            _latency: latency,
             _namespaces: namespaces,
         })
     }

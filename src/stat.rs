@@ -92,6 +92,11 @@ impl Count {
         self.0
     }
 
+    /// Its name.
+    pub(crate) fn label(self) -> &'static str {
+        Self::name(self.0)
+    }
+
     /// Name of the counter with this index.
     pub(crate) fn name(index: usize) -> &'static str {
         match NAMES.get(index) {

@@ -40,7 +40,8 @@ use super::memory::Charge;
 use super::queue::{inet_csk, Ticket};
 use super::source::Source;
 use super::stat::{Gauge, Stats};
-use super::{this_module, work, CStatic};
+use super::trace::{self, Event};
+use super::{diag, this_module, work, CStatic};
 use crate::driver::Handshake;
 use crate::stat::Counter;
 use core::mem::MaybeUninit;
@@ -99,6 +100,8 @@ pub(super) struct Child {
     /// For a public-key operation: in a queue, or in a batch.
     waiting: bool,
     place: Place,
+    /// When it was admitted, in microseconds.
+    began: u64,
     ticket: Option<Ticket>,
     /// Until the handshake is over.
     source: Option<Source>,
@@ -138,6 +141,8 @@ pub(super) fn init() -> Result {
         }
         (*ulp).owner = this_module();
         (*ulp).release = Some(release);
+        (*ulp).get_info = Some(diag::child);
+        (*ulp).get_info_size = Some(diag::size);
     }
     Ok(())
 }
@@ -191,6 +196,7 @@ impl Prepared {
             (&raw mut (*child).running).write(false);
             (&raw mut (*child).waiting).write(false);
             (&raw mut (*child).place).write(Place::new());
+            (&raw mut (*child).began).write(trace::now_us());
             (&raw mut (*child).ticket).write(Some(ticket));
             (&raw mut (*child).source).write(Some(source));
             (&raw mut (*child).memory).write(Some(memory));
@@ -250,6 +256,7 @@ impl Prepared {
                 listener.reap_in(pending::first_look(listener));
             }
             Stats::of(sk).count(Counter::Admitted);
+            tell(child, Event::Start);
             Stats::of(sk).enter(Gauge::Pending);
         }
     }
@@ -358,9 +365,62 @@ unsafe fn die(child: *mut Child) {
     unsafe {
         if core::mem::replace(&mut (*child).state, State::Dead) == State::Handshaking {
             Stats::of((*child).sk).count(Counter::Failed);
+            tell(child, Event::Fail);
         }
         (*child).source = None;
         waiting::leave(child);
+    }
+}
+
+/// Tells tracers and the listener's statistics what happened.
+///
+/// # Safety
+///
+/// `child` is attached and its socket locked.
+unsafe fn tell(child: *mut Child, event: Event) {
+    // SAFETY: By the requirement.
+    unsafe {
+        trace::event(event, (*child).sk, (*child).began, &(*child).handshake);
+        (*child).listener.result(event);
+    }
+}
+
+/// What can be seen of a child without its socket's lock.
+pub(super) struct Glance {
+    /// TLS_HS_DIAG_STATE_*
+    pub(super) state: u8,
+    /// Since it was admitted.
+    pub(super) age_us: u64,
+}
+
+impl Glance {
+    /// `None` if the socket is no child, or none any more.
+    ///
+    /// # Safety
+    ///
+    /// The socket is valid, and the caller in an RCU read-side critical section.
+    pub(super) unsafe fn at(sk: *const sock) -> Option<Self> {
+        // SAFETY: The data belongs to the ULP that is read after it: who replaces one ULP by
+        // another takes the first off in between. A child's memory is valid until a grace period
+        // after that, and what is read of it has no destructor.
+        unsafe {
+            let child = bindings::tls_hs_ulp_data(sk).cast::<Child>();
+            let ulp = (&raw const (*inet_csk(sk.cast_mut())).icsk_ulp_ops).read_volatile();
+            if child.is_null() || ulp != ULP.get().cast_const() {
+                return None;
+            }
+            let state = match (&raw const (*child).state).read_volatile() {
+                State::Handshaking => bindings::TLS_HS_DIAG_STATE_HANDSHAKE,
+                State::Complete => bindings::TLS_HS_DIAG_STATE_COMPLETE,
+                State::Fallback => bindings::TLS_HS_DIAG_STATE_FALLBACK,
+                State::Dead => bindings::TLS_HS_DIAG_STATE_DEAD,
+            };
+            let began = (&raw const (*child).began).read_volatile();
+            Some(Self {
+                state: state as u8,
+                age_us: trace::now_us().saturating_sub(began),
+            })
+        }
     }
 }
 
@@ -411,6 +471,13 @@ unsafe fn finish(child: *mut Child, state: State) {
             State::Complete => Counter::Completed,
             _ => Counter::FellBack,
         });
+        tell(
+            child,
+            match state {
+                State::Complete => Event::Done,
+                _ => Event::Fallback,
+            },
+        );
         let lsk = (*child).listener.socket();
         let Some(ticket) = (*child).ticket.take() else {
             return;

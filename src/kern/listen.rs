@@ -24,6 +24,7 @@ use super::rcu::RcuArc;
 use super::source::Source;
 use super::stat::Stats;
 use super::sysctl::Sysctls;
+use super::trace::Event;
 use super::{log, this_module, work};
 use crate::listener::Config;
 use crate::stat::Counter;
@@ -55,6 +56,9 @@ pub(super) struct Listener {
     #[pin]
     pending: BhLock<Pending>,
     dead: Atomic<i32>,
+    completed: Atomic<i64>,
+    fell_back: Atomic<i64>,
+    failed: Atomic<i64>,
     config: RcuArc<Config>,
     sk: *mut sock,
     original_af: *const inet_connection_sock_af_ops,
@@ -82,6 +86,21 @@ impl Listener {
 
     pub(super) fn is_dead(&self) -> bool {
         self.dead.load(Relaxed) != 0
+    }
+
+    /// Counts what has become of a connection. Any context.
+    pub(super) fn result(&self, event: Event) {
+        match event {
+            Event::Done => self.completed.add(1, Relaxed),
+            Event::Fallback => self.fell_back.add(1, Relaxed),
+            Event::Fail => self.failed.add(1, Relaxed),
+            Event::Start | Event::Hello => {}
+        }
+    }
+
+    /// Handshakes that were completed, fell back, or failed.
+    pub(super) fn results(&self) -> [u64; 3] {
+        [&self.completed, &self.fell_back, &self.failed].map(|count| count.load(Relaxed) as u64)
     }
 
     /// Looks at the deadlines in `ms` milliseconds, unless that is planned already. Any context.
@@ -172,6 +191,9 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
                 kernel::static_lock_class!(),
             ),
             dead: Atomic::new(0),
+            completed: Atomic::new(0),
+            fell_back: Atomic::new(0),
+            failed: Atomic::new(0),
             config: RcuArc::new(config),
             sk: {
                 // SAFETY: The caller has a reference.

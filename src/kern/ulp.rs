@@ -18,7 +18,7 @@ use super::errno::{ECONNABORTED, EISCONN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP};
 use super::ktls::Connected;
 use super::queue::inet_csk;
 use super::uapi::OptionValue;
-use super::{disarm, listen, session, stat, this_module, to_result, work, CStatic};
+use super::{diag, disarm, listen, session, stat, this_module, to_result, work, CStatic};
 use crate::session::Session;
 use core::ptr;
 use kernel::ffi::{c_int, c_uint};
@@ -109,8 +109,8 @@ impl Registration {
             (*front).init = Some(init);
             (*front).clone = Some(clone);
             (*front).update = (*stock()).update;
-            (*front).get_info = (*stock()).get_info;
-            (*front).get_info_size = (*stock()).get_info_size;
+            (*front).get_info = Some(diag::front);
+            (*front).get_info_size = Some(diag::size);
         }
         disarm::start()?;
         Ok(this)

@@ -126,6 +126,36 @@ struct tls_hs_info {
  */
 #define TLS_HS_RECORD_SIZE		102
 
+/*
+ * What inet_diag says of sockets that listen or are in handshake: in
+ * INET_DIAG_ULP_INFO, beside INET_ULP_INFO_TLS, a nested attribute TLS_HS_DIAG
+ * with the attributes below.
+ */
+#define TLS_HS_DIAG			64
+
+/* u8, one of TLS_HS_DIAG_STATE_* */
+#define TLS_HS_DIAG_STATE		1
+/* Of a handshake: u32, milliseconds since the TCP handshake */
+#define TLS_HS_DIAG_AGE			2
+/* Of a listening socket: u32, handshakes that go on, and that may go on */
+#define TLS_HS_DIAG_PENDING		3
+#define TLS_HS_DIAG_MAX_PENDING		4
+/* Of a listening socket: u64, results of handshakes */
+#define TLS_HS_DIAG_COMPLETED		5
+#define TLS_HS_DIAG_FELL_BACK		6
+#define TLS_HS_DIAG_FAILED		7
+#define TLS_HS_DIAG_PAD			8
+
+/* A listening socket with TLS_HS */
+#define TLS_HS_DIAG_STATE_LISTEN	1
+/* The handshake goes on */
+#define TLS_HS_DIAG_STATE_HANDSHAKE	2
+/* It is complete, or not for the kernel, and waits for accept() */
+#define TLS_HS_DIAG_STATE_COMPLETE	3
+#define TLS_HS_DIAG_STATE_FALLBACK	4
+/* About to be closed */
+#define TLS_HS_DIAG_STATE_DEAD		5
+
 /* Key types, for add_key(2), and the descriptions by which they are found. */
 #define TLS_HS_KEY_TYPE_CERT		"tls_cert"
 #define TLS_HS_KEY_TYPE_PRIV		"tls_priv"

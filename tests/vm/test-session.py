@@ -322,7 +322,11 @@ def _():
         writer = Background(conn.sendall, bytes(1000000))
         got = 0
         while got < 1000000:
-            kind, content = client.receive()
+            try:
+                kind, content = client.receive()
+            except TimeoutError as error:
+                writer.result(1)
+                raise Failure(f"nothing more after {got} bytes, {updates} updates") from error
             if kind == HANDSHAKE:
                 client.update(TLS_RX)
                 updates += 1

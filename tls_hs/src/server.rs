@@ -550,6 +550,11 @@ impl<C: Crypto> Server<C> {
         self.context.params.psk.is_some() || self.context.params.expiry.is_some()
     }
 
+    /// Whether anything of what the client sent was consumed: there is no fallback any more.
+    pub fn has_consumed(&self) -> bool {
+        !self.context.unread
+    }
+
     /// The server name that the client asked for, once a ClientHello has been accepted.
     pub fn server_name(&self) -> Option<&[u8]> {
         self.context.server_name.get()

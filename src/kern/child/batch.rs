@@ -126,6 +126,7 @@ impl Member {
             if let Some(child) = locked.child() {
                 let child = child.as_ptr();
                 if expired(child) {
+                    (*child).handshake.note(Counter::Timeout);
                     Stats::of(self.sk).count(Counter::Timeout);
                     fail(child);
                 } else {

@@ -91,6 +91,7 @@ pub(in crate::kern) unsafe fn leave_all(listener: &Arc<Listener>) {
 }
 
 fn close(orphan: Orphan) {
+    orphan.note(Counter::ListenerClosed);
     // SAFETY: The socket is ours.
     unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(Counter::ListenerClosed);
     orphan.kill();

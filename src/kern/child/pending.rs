@@ -84,6 +84,17 @@ pub(in crate::kern) struct Pending {
 pub(super) struct Orphan(pub(super) NonNull<Child>);
 
 impl Orphan {
+    /// Why the connection is closed, unless something else was first.
+    pub(super) fn note(&self, why: Counter) {
+        // SAFETY: The child is valid, see kill(); the lock keeps others from its handshake.
+        unsafe {
+            let child = self.0.as_ptr();
+            bindings::tls_hs_lock_sock((*child).sk);
+            (*child).handshake.note(why);
+            bindings::release_sock((*child).sk);
+        }
+    }
+
     /// Closes the connection. Process context.
     pub(super) fn kill(self) {
         let child = self.0.as_ptr();
@@ -319,6 +330,7 @@ pub(in crate::kern) fn reap(listener: &Listener) -> Option<u32> {
     loop {
         let due = listener.pending().lock().pop_due(work::now_ms(), &timeouts);
         let Some((orphan, why)) = due else { break };
+        orphan.note(why);
         // SAFETY: The socket is ours now.
         unsafe { Stats::of((*orphan.0.as_ptr()).sk) }.count(why);
         orphan.kill();

@@ -7,7 +7,7 @@
 //! Everything here runs under the socket lock: in SoftIRQ, in process context out of
 //! `release_sock()`, or in a thread that holds it as a SoftIRQ would.
 
-use super::{child_of, fail, finish, pending, waiting, Child, State};
+use super::{child_of, fail, finish, pending, tell, waiting, Child, State};
 use crate::driver::{Class, Handshake, Progress};
 use crate::kern::bindings::{self, sock};
 use crate::kern::log;
@@ -15,6 +15,7 @@ use crate::kern::percpu::BhDisabled;
 use crate::kern::source::Source;
 use crate::kern::stat::Stats;
 use crate::kern::stream::Stream;
+use crate::kern::trace::Event;
 use crate::operation::Operation;
 use crate::stat::Counter;
 
@@ -41,6 +42,7 @@ pub(super) unsafe fn run(child: *mut Child) {
         if !(*child).waiting {
             // Overload is no verdict on this client, so no alert tells it one. After a reset it may
             // come again, or try another address, and nothing of it stays here.
+            (*child).handshake.note(Counter::Shed);
             Stats::of((*child).sk).count(Counter::Shed);
             bindings::tls_hs_reset_on_close((*child).sk);
             fail(child);
@@ -75,6 +77,9 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             (progress, moved, stalled, stream.memory())
         };
         (*child).running = false;
+        if (*child).handshake.greeted() {
+            tell(child, Event::Hello);
+        }
         if (*child).handshake.is_stale() {
             (*child).listener.read_keys_again();
         }
@@ -82,6 +87,7 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             Progress::Pending => {
                 // A FIN that came meanwhile: nothing can follow.
                 if operation.is_some() && is_half_closed(sk) {
+                    (*child).handshake.note(Counter::PeerClosed);
                     Stats::of(sk).count(Counter::PeerClosed);
                     fail(child);
                 } else if !(*child).memory.as_mut().is_none_or(|it| it.resize(memory)) {
@@ -200,11 +206,13 @@ pub(super) unsafe extern "C" fn state_change(sk: *mut sock) {
                 run(child);
                 let goes_on = (*child).waiting && Stream::new(sk).available() > 0;
                 if (*child).state == State::Handshaking && !goes_on {
+                    (*child).handshake.note(Counter::PeerClosed);
                     Stats::of(sk).count(Counter::PeerClosed);
                     fail(child);
                 }
             }
             _ => {
+                (*child).handshake.note(Counter::PeerReset);
                 Stats::of(sk).count(Counter::PeerReset);
                 fail(child);
             }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints of handshakes, for perf, bpftrace and tracefs. No secrets are in
+ * them. The server name is the client's: bytes that a host name cannot have are
+ * shown as question marks.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM tls_hs
+
+#if !defined(_TLS_HS_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TLS_HS_TRACE_H
+
+#include <linux/ctype.h>
+#include <linux/tracepoint.h>
+#include <net/inet_sock.h>
+#include <net/ipv6.h>
+#include <trace/events/net_probe_common.h>
+
+#include "helpers.h"
+
+/* What is not known yet is 0 or empty. */
+DECLARE_EVENT_CLASS(tls_hs_handshake,
+	TP_PROTO(const struct tls_hs_trace *t),
+
+	TP_ARGS(t),
+
+	TP_STRUCT__entry(
+		__field(const void *, skaddr)
+		__field(u64, netns_cookie)
+		__field(u32, us)
+		__field(u16, family)
+		__field(u16, sport)
+		__field(u16, dport)
+		__field(u16, version)
+		__field(u16, suite)
+		__field(u16, group)
+		__field(bool, resumed)
+		__array(u8, saddr, 4)
+		__array(u8, daddr, 4)
+		__array(u8, saddr_v6, 16)
+		__array(u8, daddr_v6, 16)
+		__dynamic_array(char, sni, t->name_len + 1)
+		__string_len(reason, t->reason, t->reason_len)
+	),
+
+	TP_fast_assign(
+		const struct sock *sk = t->sk;
+		const struct inet_sock *inet = inet_sk(sk);
+		char *to = __get_dynamic_array(sni);
+		unsigned int at;
+		__be32 *addr;
+
+		__entry->skaddr = sk;
+		__entry->netns_cookie = sock_net(sk)->net_cookie;
+		__entry->us = t->us;
+		__entry->family = sk->sk_family;
+		__entry->sport = ntohs(inet->inet_sport);
+		__entry->dport = ntohs(inet->inet_dport);
+		addr = (__be32 *)__entry->saddr;
+		*addr = inet->inet_saddr;
+		addr = (__be32 *)__entry->daddr;
+		*addr = inet->inet_daddr;
+		TP_STORE_ADDRS(__entry, inet->inet_saddr, inet->inet_daddr,
+			       sk->sk_v6_rcv_saddr, sk->sk_v6_daddr);
+		__entry->version = t->version;
+		__entry->suite = t->suite;
+		__entry->group = t->group;
+		__entry->resumed = t->resumed;
+		for (at = 0; at < t->name_len; at++) {
+			unsigned char c = t->name[at];
+			bool plain = isascii(c) &&
+				     (isalnum(c) || c == '-' || c == '.' || c == '_');
+
+			to[at] = plain ? c : '?';
+		}
+		to[at] = '\0';
+		__assign_str(reason);
+	),
+
+	TP_printk("family=%hu sport=%hu dport=%hu saddr=%pI4 daddr=%pI4 saddrv6=%pI6c daddrv6=%pI6c netns=%llu us=%u version=%#hx suite=%#hx group=%#hx resumed=%d sni=%s reason=%s",
+		  __entry->family, __entry->sport, __entry->dport, __entry->saddr,
+		  __entry->daddr, __entry->saddr_v6, __entry->daddr_v6,
+		  __entry->netns_cookie, __entry->us, __entry->version, __entry->suite,
+		  __entry->group, __entry->resumed, __get_str(sni), __get_str(reason))
+);
+
+/* A connection whose TLS handshake begins. */
+DEFINE_EVENT(tls_hs_handshake, tls_hs_start,
+	TP_PROTO(const struct tls_hs_trace *t),
+	TP_ARGS(t)
+);
+
+/* Its ClientHello was taken, and what could be said at once is said. */
+DEFINE_EVENT(tls_hs_handshake, tls_hs_hello,
+	TP_PROTO(const struct tls_hs_trace *t),
+	TP_ARGS(t)
+);
+
+/* The handshake is complete. */
+DEFINE_EVENT(tls_hs_handshake, tls_hs_done,
+	TP_PROTO(const struct tls_hs_trace *t),
+	TP_ARGS(t)
+);
+
+/* The connection is user space's, nothing read; the reason is a counter's name. */
+DEFINE_EVENT(tls_hs_handshake, tls_hs_fallback,
+	TP_PROTO(const struct tls_hs_trace *t),
+	TP_ARGS(t)
+);
+
+/* The handshake has ended in neither way. */
+DEFINE_EVENT(tls_hs_handshake, tls_hs_fail,
+	TP_PROTO(const struct tls_hs_trace *t),
+	TP_ARGS(t)
+);
+
+#endif /* _TLS_HS_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
