@@ -120,7 +120,6 @@ fn records_of_the_wrong_kind_are_refused() {
         connect().refuses(CHANGE_CIPHER_SPEC, &[1], 10);
         connect().refuses(HANDSHAKE, &[], 10);
         connect().refuses(HANDSHAKE, &[20, 0, 0, 0], 10);
-        connect().refuses(ALERT, &[], 50);
         connect().refuses(ALERT, &[1, 0, 0], 50);
         connect().refuses(ALERT, &[42, 0], 47);
         let mut peer = connect();
@@ -129,6 +128,9 @@ fn records_of_the_wrong_kind_are_refused() {
         }
         peer.refuses(APPLICATION_DATA, b"", 10);
     }
+    // RFC 8446 section 5.4 has an alert of its own for it.
+    tls12().refuses(ALERT, &[], 50);
+    tls13().refuses(ALERT, &[], 10);
     tls12().refuses(HANDSHAKE, &[CLIENT_HELLO, 0, 0, 0], 100);
     tls13().refuses(HANDSHAKE, &[CLIENT_HELLO, 0, 0, 0], 10);
     tls13().refuses(0, &[], 10);
