@@ -11,13 +11,11 @@
 import contextlib
 import ctypes
 import errno
-import os
 import random
 import re
 import socket
 import ssl
 import struct
-import subprocess
 import time
 
 from tls_keys import *
