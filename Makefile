@@ -25,6 +25,7 @@ help:
 	@echo '  make test-interop  other TLS implementations as clients (SERVER=kernel: of a VM)'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make bench-engine  CPU time and memory of a handshake'
+	@echo '  make bench-half-open  memory of 50,000 handshakes that do not go on'
 	@echo '  make bench-latency latency of everything else while handshakes flood the VM'
 	@echo '  make bench-offload record map of the offload, against the kernel'\''s list'
 	@echo '  make check         formatting, lints, panics, headers'
