@@ -190,6 +190,7 @@ void tls_hs_reqsk_free(struct request_sock *req);
 u64 tls_hs_total_memory(void);
 
 void tls_hs_init_work(struct work_struct *work, work_func_t func);
+void tls_hs_init_softirq_work(struct work_struct *work, work_func_t func);
 void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func);
 struct workqueue_struct *tls_hs_alloc_workqueue(const char *name);
 struct workqueue_struct *tls_hs_alloc_bh_workqueue(const char *name);

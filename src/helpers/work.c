@@ -12,6 +12,12 @@ void tls_hs_init_work(struct work_struct *work, work_func_t func)
 	INIT_WORK(work, func);
 }
 
+/* Apart from the above, since lockdep takes works of one place for one lock. */
+void tls_hs_init_softirq_work(struct work_struct *work, work_func_t func)
+{
+	INIT_WORK(work, func);
+}
+
 void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);

@@ -193,7 +193,7 @@ impl Queue {
             pin_init!(Self {
                 softirq_work <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is writable and pinned.
-                    unsafe { bindings::tls_hs_init_work(work, Some(softirq_work)) }
+                    unsafe { bindings::tls_hs_init_softirq_work(work, Some(softirq_work)) }
                 }),
                 thread_work <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is writable and pinned.
