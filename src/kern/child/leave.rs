@@ -13,6 +13,7 @@ use super::pending::{first_look, Orphan};
 use super::{child_of, detach, drop_stand_in, free, unlink, Child, State};
 use crate::kern::bindings::{self, sock};
 use crate::kern::listen::Listener;
+use crate::kern::percpu::BhDisabled;
 use crate::kern::queue::{self, Ticket};
 use crate::kern::stat::{Gauge, Stats};
 use crate::kern::sysctl::Sysctls;
@@ -36,6 +37,8 @@ impl Successor {
     ///
     /// Both are valid TCP sockets.
     unsafe fn of(listener: *mut sock, sk: *mut sock) -> Option<Self> {
+        // Stock counts on that it is not moved to another CPU there.
+        let _guard = BhDisabled::new();
         // SAFETY: By the requirement; without a packet one is made up for the BPF program.
         NonNull::new(unsafe { bindings::reuseport_migrate_sock(listener, sk, ptr::null_mut()) })
             .map(Self)
