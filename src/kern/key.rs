@@ -325,6 +325,8 @@ impl Keyring {
     pub(crate) fn links(&self, to: &mut [i32]) -> Option<usize> {
         let ring = self.0 .0.as_ptr();
         let room = to.len().saturating_mul(size_of::<i32>());
+        // What is returned counts links that came after the walk, too.
+        to.fill(0);
         let _guard = rcu::read_lock();
         // SAFETY: By the invariants. `read` of a keyring walks an array that is changed under RCU,
         // copies serial numbers to a kernel buffer, as many as fit, and returns how many bytes there

@@ -49,8 +49,8 @@ impl Drop for Registration {
 pub(super) struct Links {
     ring: Keyring,
     serials: KVec<i32>,
-    /// When they were last seen to be the same.
-    seen: Atomic<u32>,
+    /// When they were compared last.
+    looked: Atomic<u32>,
     changed: Atomic<i32>,
 }
 
@@ -62,7 +62,7 @@ impl Links {
     ///
     /// E2BIG for too many, and what the key service says of the keyring.
     pub(super) fn read(ring: Keyring) -> Result<(Self, KVec<AnyKey>)> {
-        let seen = Atomic::new(work::now_ms());
+        let looked = Atomic::new(work::now_ms());
         let serials = ring.serials()?;
         if serials.len() > LINKS_MAX {
             return Err(E2BIG);
@@ -76,7 +76,7 @@ impl Links {
         let links = Self {
             ring,
             serials,
-            seen,
+            looked,
             changed: Atomic::new(0),
         };
         Ok((links, keys))
@@ -102,13 +102,11 @@ impl Links {
     /// Whether the links are those that were read. Any context.
     pub(super) fn same(&self) -> bool {
         let now = work::now_ms();
-        if self.changed.load(Relaxed) == 0 && now.wrapping_sub(self.seen.load(Relaxed)) < LOOK_MS {
-            return true;
+        if now.wrapping_sub(self.looked.load(Relaxed)) < LOOK_MS {
+            return !self.changed();
         }
         let same = self.look(|links| links == self.serials.as_slice());
-        if same {
-            self.seen.store(now, Relaxed);
-        }
+        self.looked.store(now, Relaxed);
         self.changed.store(i32::from(!same), Relaxed);
         same
     }

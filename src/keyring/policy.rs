@@ -132,7 +132,8 @@ impl Payload for Tickets {
 
     /// EBADMSG for a length that is not a multiple of 48, EMSGSIZE for too many keys.
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut keys = KVec::new();
+        // Growing would leave copies behind.
+        let mut keys = KVec::with_capacity(TICKET_KEYS_MAX, GFP_KERNEL)?;
         let mut rest = bytes;
         while let Some((first, behind)) = rest.split_first_chunk() {
             if keys.len() == TICKET_KEYS_MAX {
