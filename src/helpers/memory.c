@@ -35,6 +35,11 @@ struct request_sock *tls_hs_reqsk_like(const struct request_sock *like)
 		return NULL;
 	req->rsk_listener = NULL;
 	req->rsk_ops = like->rsk_ops;
+	/* A walker that was on its way to the object's former owner finds another one. */
+	req_to_sk(req)->sk_state = TCP_NEW_SYN_RECV;
+	sk_daddr_set(req_to_sk(req), 0);
+	sk_rcv_saddr_set(req_to_sk(req), 0);
+	req_to_sk(req)->__sk_common.skc_portpair = 0;
 	req_to_sk(req)->sk_prot = NULL;
 	sk_node_init(&req_to_sk(req)->sk_node);
 	req->saved_syn = NULL;
@@ -50,13 +55,17 @@ struct request_sock *tls_hs_reqsk_like(const struct request_sock *like)
 	tcp_rsk(req)->tfo_listener = false;
 	tcp_rsk(req)->is_mptcp = 0;
 	tcp_rsk(req)->drop_req = false;
+	/* Pairs with refcount_inc_not_zero() of that walker, who then compares once more. */
+	smp_wmb();
 	refcount_set(&req->rsk_refcnt, 1);
 	return req;
 }
 
-void tls_hs_reqsk_free(struct request_sock *req)
+void tls_hs_reqsk_put(struct request_sock *req)
 {
-	kmem_cache_free(req->rsk_ops->slab, req);
+	/* Of all that reqsk_put() frees it has nothing. */
+	if (refcount_dec_and_test(&req->rsk_refcnt))
+		kmem_cache_free(req->rsk_ops->slab, req);
 }
 
 u64 tls_hs_total_memory(void)

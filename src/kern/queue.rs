@@ -15,7 +15,7 @@ pub(super) fn inet_csk(sk: *mut sock) -> *mut inet_connection_sock {
 ///
 /// # Invariants
 ///
-/// An initialised `request_sock` that is in no table and on no queue.
+/// An initialised `request_sock` that is in no table and on no queue, with a reference that is ours.
 pub(super) struct Ticket(NonNull<request_sock>);
 
 impl Ticket {
@@ -69,8 +69,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        // SAFETY: By the invariants nobody else knows the request.
-        unsafe { bindings::tls_hs_reqsk_free(self.0.as_ptr()) }
+        // SAFETY: By the invariants the reference is ours.
+        unsafe { bindings::tls_hs_reqsk_put(self.0.as_ptr()) }
     }
 }
 
