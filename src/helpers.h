@@ -84,6 +84,7 @@ void tls_hs_sock_hold(struct sock *sk);
 void tls_hs_sock_put(struct sock *sk);
 int tls_hs_make_room(struct sock *sk, int bytes);
 void tls_hs_restore_room(struct sock *sk, int rcvbuf);
+bool tls_hs_lock_room(struct sock *sk, bool lock);
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more);
 bool tls_hs_sock_done(const struct sock *sk);
 bool tls_hs_nothing_queued(const struct sock *sk);
@@ -162,7 +163,6 @@ struct tls_hs_diag {
 	u8 state;
 };
 
-const void *tls_hs_ulp_data(const struct sock *sk);
 size_t tls_hs_diag_size(void);
 int tls_hs_put_diag(struct sk_buff *skb, const struct tls_hs_diag *diag);
 
@@ -177,8 +177,9 @@ void tls_hs_sock_attach(struct sock *sk, struct socket *sock);
 void tls_hs_sock_detach(struct sock *sk);
 void tls_hs_clear_nospace(struct socket *sock);
 void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data);
+const void *tls_hs_ulp_data(const struct sock *sk, const struct tcp_ulp_ops *ops);
+void tls_hs_forget_ulp_data(struct sock *sk);
 void tls_hs_set_af_ops(struct sock *sk, const struct inet_connection_sock_af_ops *ops);
-const struct inet_connection_sock_af_ops *tls_hs_af_ops(const struct sock *sk);
 void tls_hs_set_data_ready(struct sock *sk, void (*data_ready)(struct sock *sk));
 void tls_hs_call_data_ready(struct sock *sk);
 

@@ -74,6 +74,18 @@ void tls_hs_restore_room(struct sock *sk, int rcvbuf)
 	tp->rcv_ssthresh = min(tp->rcv_ssthresh, tp->window_clamp);
 }
 
+/* Whether TCP may change the size of the receive buffer; returns whether it could not before. */
+bool tls_hs_lock_room(struct sock *sk, bool lock)
+{
+	bool before = sk->sk_userlocks & SOCK_RCVBUF_LOCK;
+
+	if (lock)
+		sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
+	else
+		sk->sk_userlocks &= ~SOCK_RCVBUF_LOCK;
+	return before;
+}
+
 bool tls_hs_sock_done(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DONE);
@@ -164,18 +176,30 @@ void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data)
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
 	rcu_assign_pointer(icsk->icsk_ulp_data, data);
-	icsk->icsk_ulp_ops = ops;
+	WRITE_ONCE(icsk->icsk_ulp_ops, ops);
+}
+
+/*
+ * The data of a socket whose ULP is @ops, NULL if it is not; under RCU or the socket's
+ * lock. It belongs to the ULP that is read after it: who replaces one ULP by another
+ * takes the first off in between.
+ */
+const void *tls_hs_ulp_data(const struct sock *sk, const struct tcp_ulp_ops *ops)
+{
+	const void *data = smp_load_acquire(&inet_csk(sk)->icsk_ulp_data);
+
+	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == ops ? data : NULL;
+}
+
+void tls_hs_forget_ulp_data(struct sock *sk)
+{
+	RCU_INIT_POINTER(inet_csk(sk)->icsk_ulp_data, NULL);
 }
 
 void tls_hs_set_af_ops(struct sock *sk, const struct inet_connection_sock_af_ops *ops)
 {
 	/* Whoever sees the pointer in SoftIRQ sees what it points to. */
 	smp_store_release(&inet_csk(sk)->icsk_af_ops, ops);
-}
-
-const struct inet_connection_sock_af_ops *tls_hs_af_ops(const struct sock *sk)
-{
-	return READ_ONCE(inet_csk(sk)->icsk_af_ops);
 }
 
 void tls_hs_set_data_ready(struct sock *sk, void (*data_ready)(struct sock *sk))

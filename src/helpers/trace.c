@@ -39,12 +39,6 @@ u64 tls_hs_clock_us(void)
 	return ktime_get_ns() / NSEC_PER_USEC;
 }
 
-const void *tls_hs_ulp_data(const struct sock *sk)
-{
-	/* Before the ULP that the caller reads next, to see to whom it belongs. */
-	return smp_load_acquire(&inet_csk(sk)->icsk_ulp_data);
-}
-
 size_t tls_hs_diag_size(void)
 {
 	return nla_total_size(0) +			/* INET_ULP_INFO_TLS */

@@ -41,6 +41,7 @@ use super::queue::{inet_csk, Ticket};
 use super::source::Source;
 use super::stat::{Gauge, Stats};
 use super::trace::{self, Event};
+use super::ulp::stock_ops;
 use super::{diag, this_module, work, CStatic};
 use crate::driver::Handshake;
 use crate::stat::Counter;
@@ -75,6 +76,7 @@ struct Saved {
     rcvlowat: kernel::ffi::c_int,
     /// 0 if it was not changed.
     rcvbuf: kernel::ffi::c_int,
+    room_locked: bool,
 }
 
 /// Our state of one connection, found through `icsk_ulp_data`.
@@ -172,13 +174,13 @@ impl Prepared {
         source: Source,
         memory: Charge,
     ) -> Option<Self> {
+        let config = listener.config()?;
         // SAFETY: By the requirement.
         let ticket = unsafe { Ticket::like(req) }?;
         // SAFETY: The cache exists while the module serves sockets, with objects of this type.
         let child = NonNull::new(unsafe {
             bindings::tls_hs_cache_alloc_atomic(CACHE.load(Relaxed)).cast::<Child>()
         })?;
-        let config = listener.config()?;
         config.store.look();
         if config.store.is_stale() {
             listener.read_keys_again();
@@ -230,6 +232,9 @@ impl Prepared {
         // so while the socket's lock is held and it is on the list.
         unsafe {
             (*child).sk = sk;
+            // TCP asks the table of a socket about its buffers.
+            (*child).stand_in.ops = stock_ops(sk);
+            (*child).stand_in.type_ = bindings::sock_type_SOCK_STREAM as i16;
             if let Some(source) = &mut (*child).source {
                 source.spend();
             }
@@ -241,6 +246,8 @@ impl Prepared {
                 allocation: (*sk).sk_allocation,
                 rcvlowat: (*sk).sk_rcvlowat,
                 rcvbuf: 0,
+                // A client that leaves a hole shall not make it grow, of which nobody is told.
+                room_locked: bindings::tls_hs_lock_room(sk, true),
             });
             (*sk).sk_data_ready = Some(data_ready);
             (*sk).sk_state_change = Some(state_change);
@@ -288,11 +295,7 @@ unsafe fn free(child: *mut Child) {
 unsafe fn child_of(sk: *mut sock) -> Option<NonNull<Child>> {
     // SAFETY: By the requirement.
     unsafe {
-        let icsk = inet_csk(sk);
-        if (*icsk).icsk_ulp_ops != ULP.get().cast_const() {
-            return None;
-        }
-        NonNull::new((*icsk).icsk_ulp_data.cast())
+        NonNull::new(bindings::tls_hs_ulp_data(sk, ULP.get()).cast_mut().cast())
     }
 }
 
@@ -314,6 +317,7 @@ unsafe fn unhook(child: *mut Child) {
         (*sk).sk_use_task_frag = saved.use_task_frag;
         (*sk).sk_allocation = saved.allocation;
         (&raw mut (*sk).sk_rcvlowat).write_volatile(saved.rcvlowat);
+        bindings::tls_hs_lock_room(sk, saved.room_locked);
         if saved.rcvbuf != 0 {
             bindings::tls_hs_restore_room(sk, saved.rcvbuf);
         }
@@ -400,13 +404,11 @@ impl Glance {
     ///
     /// The socket is valid, and the caller in an RCU read-side critical section.
     pub(super) unsafe fn at(sk: *const sock) -> Option<Self> {
-        // SAFETY: The data belongs to the ULP that is read after it: who replaces one ULP by
-        // another takes the first off in between. A child's memory is valid until a grace period
-        // after that, and what is read of it has no destructor.
+        // SAFETY: The data of our ULP is a child, whose memory is valid until a grace period after
+        // the socket has let it go, and what is read of it has no destructor.
         unsafe {
-            let child = bindings::tls_hs_ulp_data(sk).cast::<Child>();
-            let ulp = (&raw const (*inet_csk(sk.cast_mut())).icsk_ulp_ops).read_volatile();
-            if child.is_null() || ulp != ULP.get().cast_const() {
+            let child = bindings::tls_hs_ulp_data(sk, ULP.get()).cast::<Child>();
+            if child.is_null() {
                 return None;
             }
             let state = match (&raw const (*child).state).read_volatile() {

@@ -2,9 +2,9 @@
 
 //! A listening socket with TLS_HS: its connections become children before `accept()` sees them.
 //!
-//! The socket is found through `icsk_af_ops`, which points to the copy in its [`Listener`]: one
-//! pointer that TCP reads under RCU, restored and waited for before the listener goes.
-//! `icsk_ulp_data` stays null, so that the stock ULP's callbacks are right for the socket.
+//! The listener of a socket is its `icsk_ulp_data`, under a ULP that is never registered, and goes
+//! an RCU grace period after the socket has let it go. `icsk_af_ops` is no way to find it: TCP sets
+//! that anew when an IPv6 socket connects to an IPv4 address.
 //!
 //! # Locking
 //!
@@ -14,7 +14,7 @@
 
 use super::bindings::{
     self, delayed_work, dst_entry, inet_connection_sock_af_ops, request_sock, sk_buff, sock,
-    work_struct,
+    tcp_ulp_ops, work_struct,
 };
 use super::child::{self, Pending, Prepared};
 use super::lock::BhLock;
@@ -25,7 +25,7 @@ use super::source::Source;
 use super::stat::Stats;
 use super::sysctl::Sysctls;
 use super::trace::Event;
-use super::{log, this_module, work};
+use super::{log, this_module, work, CStatic};
 use crate::listener::Config;
 use crate::stat::Counter;
 use crate::sysctl::Sysctl;
@@ -38,12 +38,11 @@ use kernel::types::Opaque;
 ///
 /// # Invariants
 ///
-/// `sk` is a TCP socket of which we hold a reference. While `sk`'s `icsk_af_ops` points to `af`, an
-/// RCU grace period has not passed since, or a child has a reference, the listener lives.
+/// `sk` is a TCP socket of which we hold a reference. While `sk`'s `icsk_ulp_data` or `icsk_af_ops`
+/// points here, an RCU grace period has not passed since, or a child has a reference, the listener
+/// lives.
 #[pin_data(PinnedDrop)]
-#[repr(C)]
 pub(super) struct Listener {
-    /// First, so that the socket's pointer to it is the pointer to the listener.
     #[pin]
     af: Opaque<inet_connection_sock_af_ops>,
     #[pin]
@@ -55,7 +54,8 @@ pub(super) struct Listener {
     read: Atomic<u32>,
     #[pin]
     pending: BhLock<Pending>,
-    dead: Atomic<i32>,
+    /// How many calls are about to make the socket stop.
+    stopping: Atomic<i32>,
     completed: Atomic<i64>,
     fell_back: Atomic<i64>,
     failed: Atomic<i64>,
@@ -85,7 +85,7 @@ impl Listener {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.dead.load(Relaxed) != 0
+        self.stopping.load(Relaxed) != 0
     }
 
     /// Counts what has become of a connection. Any context.
@@ -132,14 +132,10 @@ impl Listener {
     /// The caller holds the socket's lock or is in an RCU read-side critical section, and uses the
     /// reference only inside it.
     pub(super) unsafe fn of<'a>(sk: *const sock) -> Option<ArcBorrow<'a, Self>> {
-        // SAFETY: By the requirement the pointer is to the stock structure or to a live listener;
-        // only listeners have our syn_recv_sock().
+        // SAFETY: By the requirement; the data of our ULP is a listener, and lives.
         unsafe {
-            let af = bindings::tls_hs_af_ops(sk);
-            if (*af).syn_recv_sock? as usize != syn_recv_sock as usize {
-                return None;
-            }
-            Some(ArcBorrow::from_raw(af.cast::<Self>()))
+            let data: *const Self = bindings::tls_hs_ulp_data(sk, ULP.get()).cast();
+            (!data.is_null()).then(|| ArcBorrow::from_raw(data))
         }
     }
 }
@@ -149,6 +145,28 @@ impl PinnedDrop for Listener {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the invariants the reference is ours.
         unsafe { bindings::tls_hs_sock_put(self.sk) }
+    }
+}
+
+/// ULP of a socket with TLS_HS. Never registered: sockets get it instead of the front's.
+///
+// SAFETY: All zeros is a valid tcp_ulp_ops.
+static ULP: CStatic<tcp_ulp_ops> = unsafe { CStatic::zeroed() };
+
+/// Process context, at load time, once; `front` is what sockets have before.
+///
+/// # Safety
+///
+/// `front` is valid.
+pub(super) unsafe fn init(front: *const tcp_ulp_ops) {
+    // SAFETY: Nobody uses the structure yet.
+    unsafe {
+        let ulp = ULP.get();
+        (*ulp).name = (*front).name;
+        (*ulp).owner = (*front).owner;
+        (*ulp).clone = (*front).clone;
+        (*ulp).get_info = (*front).get_info;
+        (*ulp).get_info_size = (*front).get_info_size;
     }
 }
 
@@ -190,7 +208,7 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
                 c"tls_hs_pending",
                 kernel::static_lock_class!(),
             ),
-            dead: Atomic::new(0),
+            stopping: Atomic::new(0),
             completed: Atomic::new(0),
             fell_back: Atomic::new(0),
             failed: Atomic::new(0),
@@ -205,9 +223,11 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
         }),
         GFP_KERNEL,
     )?;
-    // SAFETY: The caller holds the lock. The reference goes to the socket; uninstall() takes it.
+    // SAFETY: The caller holds the lock. The reference goes to the socket, with its module's that the
+    // front had; uninstall() takes it back.
     unsafe {
-        bindings::tls_hs_set_af_ops(sk, listener.into_raw().cast());
+        bindings::tls_hs_set_af_ops(sk, listener.af.get());
+        bindings::tls_hs_set_ulp(sk, ULP.get(), listener.into_raw().cast_mut().cast());
         bindings::tls_hs_set_data_ready(sk, Some(data_ready));
     }
     Ok(())
@@ -232,7 +252,7 @@ pub(super) unsafe fn stop(sk: *mut sock) -> Option<Stopped> {
             // Until `sk` has stopped, ACKs are dropped: TCP finds another socket for the next one.
             // Whoever plans work outside of RCU looks under this lock.
             let pending = listener.pending().lock();
-            listener.dead.store(1, Relaxed);
+            listener.stopping.add(1, Relaxed);
             drop(pending);
             let listens = u32::from((*sk).__sk_common.skc_state) == bindings::TCP_LISTEN;
             if let (true, Some(unhash)) = (listens, (*(*sk).__sk_common.skc_prot).unhash) {
@@ -251,9 +271,9 @@ pub(super) unsafe fn stop(sk: *mut sock) -> Option<Stopped> {
 }
 
 impl Stopped {
-    /// The socket has stopped listening, and may be told to listen again.
+    /// The socket has stopped listening, and may be told to listen again, as far as this call goes.
     pub(super) fn resume(self) {
-        self.0.dead.store(0, Relaxed);
+        self.0.stopping.add(-1, Relaxed);
     }
 
     /// Lets the socket go, which has been released. Process context.
@@ -269,6 +289,7 @@ impl Stopped {
         unsafe {
             bindings::tls_hs_set_data_ready(listener.sk, listener.original_data_ready);
             bindings::tls_hs_set_af_ops(listener.sk, listener.original_af);
+            bindings::tls_hs_forget_ulp_data(listener.sk);
             bindings::synchronize_net();
             bindings::cancel_delayed_work_sync(listener.reaper.get());
             bindings::cancel_work_sync(listener.reader.get());
@@ -285,11 +306,11 @@ impl Stopped {
 pub(super) unsafe fn strip(sk: *mut sock) {
     // SAFETY: By the requirement.
     unsafe {
-        bindings::tls_hs_set_ulp(sk, core::ptr::null(), core::ptr::null_mut());
         if let Some(listener) = Listener::of(sk) {
             bindings::tls_hs_set_af_ops(sk, listener.original_af);
             bindings::tls_hs_set_data_ready(sk, listener.original_data_ready);
         }
+        bindings::tls_hs_set_ulp(sk, core::ptr::null(), core::ptr::null_mut());
     }
 }
 

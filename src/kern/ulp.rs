@@ -59,7 +59,7 @@ unsafe fn is_ipv6(sk: *const sock) -> bool {
 /// # Safety
 ///
 /// `sk` is valid.
-unsafe fn stock_ops(sk: *const sock) -> *const proto_ops {
+pub(super) unsafe fn stock_ops(sk: *const sock) -> *const proto_ops {
     // SAFETY: By the requirement.
     if unsafe { is_ipv6(sk) } {
         &raw const bindings::inet6_stream_ops
@@ -100,6 +100,7 @@ impl Registration {
                 (*ops).setsockopt = Some(setsockopt);
                 (*ops).release = Some(release);
                 (*ops).connect = Some(connect);
+                (*ops).sendmsg = Some(sendmsg);
                 (*ops).accept = Some(accept);
                 (*ops).shutdown = Some(shutdown);
                 (*ops).getname = Some(getname);
@@ -111,6 +112,8 @@ impl Registration {
             (*front).update = (*stock()).update;
             (*front).get_info = Some(diag::front);
             (*front).get_info_size = Some(diag::size);
+            set_name(front, c"tls");
+            listen::init(front);
         }
         disarm::start()?;
         Ok(this)
@@ -353,9 +356,13 @@ unsafe extern "C" fn setsockopt(
     unsafe {
         let sk = (*socket).sk;
         let (level, option) = (level as u32, name as u32);
-        if level == bindings::SOL_TCP
-            && matches!(option, bindings::TCP_FASTOPEN | bindings::TCP_REPAIR)
-        {
+        let refused = match level {
+            bindings::SOL_TCP => matches!(option, bindings::TCP_FASTOPEN | bindings::TCP_REPAIR),
+            // Makes a connected socket one of IPv4, with stock's table.
+            bindings::SOL_IPV6 => option == bindings::IPV6_ADDRFORM,
+            _ => false,
+        };
+        if refused {
             return EOPNOTSUPP.to_errno();
         }
         if level != bindings::SOL_TLS {
@@ -401,14 +408,33 @@ unsafe extern "C" fn connect(
     len: c_int,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: The caller has a reference to the socket and `addr` is at least a family long, as
-    // __sys_connect_file() sees to.
+    // The socket layer takes an address of any length.
+    if usize::try_from(len).is_ok_and(|len| len < size_of::<bindings::sa_family_t>()) {
+        return EINVAL.to_errno();
+    }
+    // SAFETY: The caller has a reference to the socket, and the address has a family.
     unsafe {
         let family = u32::from((*addr.cast::<sockaddr>()).sa_family);
         match (*stock_ops((*socket).sk)).connect {
             // Disconnects, as on any listener.
             Some(stock) if family == bindings::AF_UNSPEC => {
                 stopping((*socket).sk, || stock(socket, addr, len, flags))
+            }
+            _ => EOPNOTSUPP.to_errno(),
+        }
+    }
+}
+
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut bindings::msghdr, len: usize) -> c_int {
+    // SAFETY: The caller has a reference to the socket and passes a valid message.
+    unsafe {
+        match (*stock_ops((*socket).sk)).sendmsg {
+            // It would connect the socket.
+            Some(stock) if (*msg).msg_flags & bindings::MSG_FASTOPEN == 0 => {
+                stock(socket, msg, len)
             }
             _ => EOPNOTSUPP.to_errno(),
         }

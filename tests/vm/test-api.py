@@ -14,6 +14,7 @@ from tls_hs import *
 
 E = errno
 EKEYREJECTED, ENOKEY = 129, 126
+IPV6_ADDRFORM = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -305,6 +306,38 @@ def _():
 def _():
     sock = with_ulp()
     expect(libc.connect(sock.fileno(), struct.pack("=H14x", socket.AF_UNSPEC), 16), 0)
+
+
+@case("connect() with an address that has no family: EINVAL, and nothing has happened")
+def _():
+    server = listener()
+    conn, client = connected(server)[1:]
+    for length in (0, 1):
+        expect(libc.connect(server.fileno(), bytes(16), length), -1)
+        expect(ctypes.get_errno(), E.EINVAL)
+    echo_check(conn, client)
+    connected(server)
+
+
+@case("a message that connects: EOPNOTSUPP, and TLS_HS again, after which it serves")
+def _():
+    ring = host()
+    sock = with_ulp(socket.AF_INET6)
+    for _ in range(3):
+        set_tls_hs(sock, crypto_info(ring))
+        for address in ("::ffff:255.255.255.255", "::ffff:127.0.0.1", "::1"):
+            with raises(E.EOPNOTSUPP):
+                sock.sendto(b"x", socket.MSG_FASTOPEN, (address, 9))
+        with raises(E.EOPNOTSUPP):
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDRFORM, socket.AF_INET)
+    with raises(E.EPIPE, E.ENOTCONN):
+        sock.send(b"x", socket.MSG_NOSIGNAL)
+    sock.listen()
+    connected(sock)
+    client = socket.create_connection(sock.getsockname()[:2])
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    client.close()
+    connected(sock)
 
 
 @case("TCP fast open and TCP_REPAIR are refused")

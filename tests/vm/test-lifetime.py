@@ -110,6 +110,66 @@ def _():
     nothing_left()
 
 
+@case("shutdown() and listen() of one socket by several threads, in a group that migrates", limit=60)
+def _():
+    with sysctl_set("net.ipv4.tcp_migrate_req", 1):
+        server = bound(options=[(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)])
+        set_ulp(server)
+        server.setsockopt(SOL_TLS, TLS_HS, crypto_info(host()))
+        address, stop = server.getsockname(), threading.Event()
+
+        def until_stopped(call):
+            while not stop.is_set():
+                try:
+                    call()
+                except OSError:
+                    pass
+
+        def client():
+            with socket.create_connection(address, 5) as sock:
+                sock.settimeout(0.05)
+                sock.sendall(b"\x16")
+                sock.recv(1)
+
+        calls = [lambda: server.shutdown(socket.SHUT_RD)] * 3 + [lambda: server.listen(50)] * 2 + [client] * 3
+        threads = [Background(until_stopped, call) for call in calls]
+        time.sleep(5)
+        stop.set()
+        for thread in threads:
+            thread.result()
+        server.listen()
+        connected(server, context=CONTEXT)
+        server.close()
+    nothing_left()
+
+
+@case("a connect() that was under way when the socket got TLS_HS", limit=60)
+def _():
+    # To an IPv4 address: TCP then takes other operations for the socket.
+    target = bound()
+    target.listen(1000)
+    address = ("::ffff:127.0.0.1", target.getsockname()[1])
+    made, ring = 0, host()
+    for _ in range(300):
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        sock.settimeout(5)
+        there = Background(sock.connect, address)
+        try:
+            set_ulp(sock)
+            sock.setsockopt(SOL_TLS, TLS_HS, crypto_info(ring))
+            made += 1
+        except OSError as error:
+            expect_true(error.errno in (E.EISCONN, E.ENOTCONN, E.ENOPROTOOPT, E.EINPROGRESS), str(error))
+        try:
+            there.result()
+        except (OSError, Failure):
+            pass
+        sock.close()
+    print(f"# {made} of them got it")
+    target.close()
+    nothing_left()
+
+
 # --- accept() that fails ---
 
 

@@ -31,7 +31,7 @@ use kernel::sync::{rcu, Arc};
 struct Successor(NonNull<sock>);
 
 impl Successor {
-    /// Whom stock would give the connection `sk` of `listener` to, if anybody. Any context.
+    /// Whom stock would give the connection `sk` of `listener` to, if anybody else. Any context.
     ///
     /// # Safety
     ///
@@ -40,8 +40,11 @@ impl Successor {
         // Stock counts on that it is not moved to another CPU there.
         let _guard = BhDisabled::new();
         // SAFETY: By the requirement; without a packet one is made up for the BPF program.
-        NonNull::new(unsafe { bindings::reuseport_migrate_sock(listener, sk, ptr::null_mut()) })
+        let found = unsafe { bindings::reuseport_migrate_sock(listener, sk, ptr::null_mut()) };
+        // Another thread may have told the same socket to listen again.
+        NonNull::new(found)
             .map(Self)
+            .filter(|successor| successor.0.as_ptr() != listener)
     }
 }
 

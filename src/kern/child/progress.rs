@@ -84,18 +84,18 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             (*child).listener.read_keys_again();
         }
         match progress {
-            Progress::Pending => {
-                // A FIN that came meanwhile: nothing can follow.
-                if operation.is_some() && is_half_closed(sk) {
-                    (*child).handshake.note(Counter::PeerClosed);
-                    Stats::of(sk).count(Counter::PeerClosed);
-                    fail(child);
-                } else if !(*child).memory.as_mut().is_none_or(|it| it.resize(memory)) {
-                    limited(child, Counter::MemoryFull);
-                } else {
-                    pending::waits(child, moved, stalled);
-                }
+            // A FIN that came meanwhile: nothing can follow.
+            Progress::Pending if operation.is_some() && is_half_closed(sk) => {
+                (*child).handshake.note(Counter::PeerClosed);
+                Stats::of(sk).count(Counter::PeerClosed);
+                fail(child);
             }
+            Progress::Pending | Progress::Operation(_)
+                if !(*child).memory.as_mut().is_none_or(|it| it.resize(memory)) =>
+            {
+                limited(child, Counter::MemoryFull);
+            }
+            Progress::Pending => pending::waits(child, moved, stalled),
             Progress::Operation(class) => {
                 pending::waits(child, moved, false);
                 return Some(class);
