@@ -382,10 +382,11 @@ def _():
 @case("their time is over while they wait: nothing is done for them", limit=60)
 def _():
     server = listener(backlog=64)
-    with nothing_left(), parameters(handshake_timeout_ms=1500):
+    with nothing_left():
         clients = crowd(server)
         before = counters()
-        with waiting(clients):
+        # The crowd has come whole before its time is over.
+        with waiting(clients), parameters(handshake_timeout_ms=1):
             wait_until(lambda: growth(before).get("timeout") == len(clients), 10, "timeouts")
             expect(growth(before)["failed"], len(clients))
             for client in clients:
@@ -458,7 +459,7 @@ def _():
     server = listener(backlog=64)
     clients, late = crowd(server, 12), crowd(server, 4)
     hellos = [client.produce() for client in late]
-    with waiting(clients, max_backlog_ms=400):
+    with parameters(idle_timeout_ms=0, handshake_timeout_ms=60000), waiting(clients, max_backlog_ms=400):
         time.sleep(0.6)
         before = counters()
         os.sched_setaffinity(0, {CPU})
