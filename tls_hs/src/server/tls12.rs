@@ -328,9 +328,7 @@ impl WaitFinished {
         let label = b"client finished";
         prf::verify_data::<E::Crypto>(hash, master, label, &messages, &mut expected);
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
-        if body.len() != expected.len() {
-            return Err(Reason::DecodeError.into());
-        }
+        // RFC 5246 section 7.2.2: decrypt_error if it cannot be validated, of whatever length.
         if !equal(body, &expected) {
             return Err(Reason::BadFinished.into());
         }

@@ -281,7 +281,8 @@ impl WaitFinished {
         let WaitFinished { stage, hash } = self;
         let body = message.get(MESSAGE_HEADER_LEN..).unwrap_or(&[]);
         let expected = key_schedule::first(cx.verify_data.bytes(), cx.params.suite.hash());
-        // RFC 8446 section 4.4.4: decrypt_error if incorrect; section 6.2: decode_error for a length.
+        // RFC 8446 section 4.4.4 has decrypt_error for incorrect contents, section 6.2 decode_error
+        // for an incorrect length.
         if body.len() != expected.len() {
             return Err(Reason::DecodeError.into());
         }

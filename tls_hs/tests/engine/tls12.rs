@@ -376,7 +376,7 @@ fn finished_must_be_right_and_alone() {
         let mut w = waiting_for_finished();
         w.finished.resize(len, 0);
         let record = w.record(22, &message(20, &w.finished));
-        assert_eq!(w.connection.take(&record), Err(Error(Reason::DecodeError)));
+        assert_eq!(w.connection.take(&record), Err(Error(Reason::BadFinished)));
     }
     let mut w = waiting_for_finished();
     let excess = w.record(22, &[message(20, &w.finished), vec![0]].concat());
