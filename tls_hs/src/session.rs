@@ -110,9 +110,10 @@ impl Session {
         match (description, self.version) {
             (CLOSE_NOTIFY, _) => Ok(Event::CloseNotify),
             // RFC 8446 section 6.1: followed by a close_notify.
-            (USER_CANCELED, _) => self.warning(),
+            (USER_CANCELED, Version::Tls13) => self.warning(),
             (_, Version::Tls12) if level == WARNING => self.warning(),
-            // RFC 8446 section 6: the level is implicit in the description.
+            // RFC 8446 section 6: the level is implicit in the description; RFC 5246 section 7.2: a
+            // fatal one ends the connection, whatever its description.
             _ => Ok(Event::Alert(description)),
         }
     }
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(tls13.record(21, &[1, 0]), Ok(Event::CloseNotify));
         assert_eq!(tls13.record(21, &[2, 0]), Ok(Event::CloseNotify));
         assert_eq!(tls13.record(21, &[1, 90]), Ok(Event::Nothing));
+        assert_eq!(tls13.record(21, &[2, 90]), Ok(Event::Nothing));
         assert_eq!(tls13.record(21, &[1, 80]), Ok(Event::Alert(80)));
         assert_eq!(tls13.record(21, &[1]), Err(Reason::DecodeError.into()));
         assert_eq!(tls13.record(21, &[]), Err(Reason::EmptyRecord.into()));
@@ -196,6 +198,8 @@ mod tests {
         let mut tls12 = session(Version::Tls12);
         assert_eq!(tls12.record(21, &[1, 100]), Ok(Event::Nothing));
         assert_eq!(tls12.record(21, &[2, 40]), Ok(Event::Alert(40)));
+        assert_eq!(tls12.record(21, &[1, 90]), Ok(Event::Nothing));
+        assert_eq!(tls12.record(21, &[2, 90]), Ok(Event::Alert(90)));
     }
 
     #[test]
