@@ -400,6 +400,18 @@ fn retry_names_the_group_and_nothing_can_fall_back_any_more() {
         .clone()
         .set(KEY_SHARE, key_shares(&[(0x0017, &P256_SHARE)]));
     refused(&other_group.record(), changed);
+    // Section 4.1.2: the share of that group, and no other.
+    for more in [(0x0017, &P256_SHARE[..]), (0x3a3a, &[0])] {
+        for shares in [
+            [(0x001d, &X25519_SHARE[..]), more],
+            [more, (0x001d, &X25519_SHARE)],
+        ] {
+            refused(
+                &second.clone().set(KEY_SHARE, key_shares(&shares)).record(),
+                changed,
+            );
+        }
+    }
     let mut other = second.clone();
     other.random[0] ^= 1;
     refused(&other.record(), changed);

@@ -3,7 +3,7 @@
 
 use super::RecvdCh;
 use crate::codec::Encode;
-use crate::msgs::client_hello::ClientHello;
+use crate::msgs::client_hello::{ClientHello, KeyShares};
 use crate::msgs::{server as msgs, HandshakeType};
 use crate::record::inbound::MESSAGE_HEADER_LEN;
 use crate::server::flight::{Cursor, Flight};
@@ -119,7 +119,10 @@ impl Retry {
         replies: Replies,
     ) -> Next {
         let first = &cx.params;
+        // The list of shares is replaced by the one share that was asked for.
+        let alone = |shares: KeyShares<'_>| shares.iter().nth(1).is_none();
         let same = selection.share.is_some()
+            && hello.key_shares.is_some_and(alone)
             && selection.suite == first.suite
             && selection.group == first.group
             && constant_parts(message) == self.0.parts;
