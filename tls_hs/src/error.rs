@@ -100,6 +100,8 @@ reasons! {
         "The client offers no key exchange group that the configuration allows.";
     NoCommonSignatureAlgorithm "no_common_signature_algorithm" Fallback Some(A::HandshakeFailure),
         "The client does not accept ecdsa_secp256r1_sha256 signatures.";
+    MissingSignatureAlgorithms "missing_signature_algorithms" Fallback Some(A::MissingExtension),
+        "The ClientHello offers PSKs, of which none is good, and no signature algorithms.";
     UnrecognizedName "unrecognized_name" Fallback Some(A::UnrecognizedName),
         "No certificate is configured for the server name that the client asked for.";
     ClientHelloTooLong "client_hello_too_long" Fallback Some(A::IllegalParameter),

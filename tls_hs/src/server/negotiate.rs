@@ -71,8 +71,8 @@ pub struct Selection {
     pub group: NamedGroup,
     /// The client's share of it, if it sent one.
     pub share: Option<Share>,
-    /// Whether the client can verify a signature.
-    pub signature: bool,
+    /// Whether the client can verify a signature, and if not, why.
+    pub signature: Result<(), Reason>,
 }
 
 /// Chooses the parameters, or finds out why TLS 1.3 cannot be spoken.
@@ -120,7 +120,12 @@ pub fn select(hello: &ClientHello<'_>, config: &Config) -> Result<Selection, Err
         }
     }
     let suite = suite(hello, config, Version::Tls13)?;
-    let signature = verifies_signatures(hello);
+    // Section 4.2.3: MUST abort with missing_extension, if it comes to a certificate.
+    let signature = match hello.signature_algorithms {
+        None => Err(Reason::MissingSignatureAlgorithms),
+        Some(_) if verifies_signatures(hello) => Ok(()),
+        Some(_) => Err(Reason::NoCommonSignatureAlgorithm),
+    };
     match with_share {
         Some((group, exchange)) => {
             let share = Some(Share::new(group, exchange).ok_or(Reason::BadKeyShare)?);

@@ -48,8 +48,8 @@ pub fn start<E: Environment>(
         // A ticket may yet make up for it.
         None => {
             let resumes = resume::possible(env, hello, selection.suite, replies.alpn);
-            if !selection.signature && !resumes {
-                return Err(Reason::NoCommonSignatureAlgorithm.into());
+            if !resumes {
+                selection.signature?;
             }
             cx.transcript.put(message);
             SendRetry::enter(cx, hello, message, &selection, resumes)
@@ -79,8 +79,8 @@ impl RecvdCh {
             signature,
         } = selection;
         let (psk, stage) = resume::choose(cx, env, hello, message, suite, replies.alpn)?;
-        if psk.is_none() && !signature {
-            return Err(Reason::NoCommonSignatureAlgorithm.into());
+        if psk.is_none() {
+            signature?;
         }
         cx.unread = false;
         cx.peer = share.unwrap_or(Share::EMPTY);

@@ -290,6 +290,20 @@ fn pre_shared_keys_are_checked_though_they_are_not_used() {
         .with(PRE_SHARED_KEY, psks(&identities, 2))
         .with(0xfabc, vec![]);
     expect(&not_last.record(), Reason::PreSharedKeyNotLast);
+    // Section 4.2.3: without a PSK that is good there is a certificate to be verified. It may be
+    // good for another library.
+    let unverified = hello
+        .clone()
+        .without(SIGNATURE_ALGORITHMS)
+        .with(PRE_SHARED_KEY, psks(&identities, 2));
+    let missing = Reason::MissingSignatureAlgorithms;
+    expect(&unverified.record(), missing);
+    expect(
+        &unverified.set(KEY_SHARE, key_shares(&[])).record(),
+        missing,
+    );
+    assert_eq!(missing.disposition(), Disposition::Fallback);
+    assert_eq!(missing.alert(), Some(AlertDescription::MissingExtension));
     let without_modes = Hello::tls13().with(PRE_SHARED_KEY, psks(&identities, 2));
     expect(&without_modes.record(), Reason::MissingExtension);
 }
