@@ -56,6 +56,7 @@ use crate::transcript::Transcript;
 use crate::{
     Crypto, Disposition, Environment, Error, Input, NamedGroup, Reason, Suite, Version, SCRATCH_LEN,
 };
+use flight::Cursor;
 use hello::{Params, ServerName, Share, Summary};
 
 /// Least room to give to [`Server::transmit`].
@@ -139,6 +140,8 @@ struct Context<C: Crypto> {
     tolerance: receive::Tolerance,
     /// Most content of a protected record to the client.
     fragment_max: u16,
+    /// How much of the flight under way has been sent.
+    cursor: Cursor,
     /// Whether everything that the client sent is still unread.
     unread: bool,
 }
@@ -326,6 +329,7 @@ impl<C: Crypto> Server<C> {
                 server_name: ServerName::NONE,
                 tolerance: receive::Tolerance::new(),
                 fragment_max: PLAINTEXT_MAX as u16,
+                cursor: Cursor::new(),
                 unread: true,
             },
         }
@@ -474,17 +478,25 @@ impl<C: Crypto> Server<C> {
         env: &mut E,
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let cx = &mut self.context;
-        let result = match &mut self.state {
-            State::SendRetry(s) => s.transmit(cx, env, out),
-            State::SendFlight(s) => s.transmit(cx, env, out),
-            State::SendTicket(s) => s.transmit(cx, env, out),
-            State::Tls12SendFlight(s) => s.transmit(cx, env, out),
-            State::Tls12SendFinished(s) => s.transmit(cx, env, out),
+        let Context {
+            params,
+            write,
+            cursor,
+            fragment_max,
+            ..
+        } = &mut self.context;
+        let max = *fragment_max;
+        let result = match &self.state {
+            State::SendRetry(s) => cursor.transmit(&s.flight(params), write, max, env, out),
+            State::SendFlight(s) => cursor.transmit(&s.flight(params), write, max, env, out),
+            State::SendTicket(s) => cursor.transmit(s.flight(), write, max, env, out),
+            State::Tls12SendFlight(s) => cursor.transmit(&s.flight(params), write, max, env, out),
+            State::Tls12SendFinished(s) => cursor.transmit(&s.flight(params), write, max, env, out),
             _ => Err(Reason::OutOfOrder.into()),
         };
         let (len, complete) = self.poisoned_on_error(result)?;
         if complete {
+            self.context.cursor = Cursor::new();
             self.advance(env, Event::Sent)?;
         }
         Ok(len)

@@ -14,14 +14,21 @@ const CONTENT_MIN: usize = 64;
 /// What a flight consists of: messages under the keys in use, if any, a change_cipher_spec record,
 /// and messages under the keys that are then activated. The messages of each part share records where they fit.
 pub trait Flight {
+    /// Whether there are new keys.
+    const NEW_KEYS: bool = false;
+
     /// Messages under the keys in use before.
     fn plain<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a;
+
     /// Whether a change_cipher_spec record follows them.
-    fn change_cipher_spec(&self) -> bool;
+    fn change_cipher_spec(&self) -> bool {
+        false
+    }
+
     /// Messages under new keys.
-    fn protected<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a;
-    /// Whether there are new keys.
-    const NEW_KEYS: bool;
+    fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
+        None::<u8>
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,12 +106,7 @@ impl Cursor {
                 window.filled()
             })?;
             done = done.saturating_add(len);
-            let content = room
-                .len()
-                .saturating_sub(write.overhead())
-                .min(limit)
-                .min(left);
-            self.sent = skip.saturating_add(content);
+            self.sent = skip.saturating_add(len.saturating_sub(write.overhead()));
         }
         Ok((done, self.part == Part::Complete))
     }

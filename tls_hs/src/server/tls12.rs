@@ -2,7 +2,7 @@
 //! The states of a TLS 1.2 handshake, RFC 5246 section 7.3: ECDHE_ECDSA, RFC 8422, and the
 //! abbreviated handshake of a ticket, RFC 5077.
 
-use super::flight::{Cursor, Flight};
+use super::flight::Flight;
 use super::hello::{Params, Replies, SessionId, Share, Signature, Summary};
 use super::{negotiate, Context, Next, State};
 use crate::codec::{Encode, Reader, Sink, Window};
@@ -192,17 +192,13 @@ impl WaitSignature {
             signature: &signature,
         };
         messages.plain(env).encode(&mut cx.transcript);
-        Ok(State::Tls12SendFlight(SendFlight {
-            signature,
-            cursor: Cursor::new(),
-        }))
+        Ok(State::Tls12SendFlight(SendFlight { signature }))
     }
 }
 
 /// Sends ServerHello..ServerHelloDone.
 pub struct SendFlight {
     signature: Signature,
-    cursor: Cursor,
 }
 
 struct ServerFlight<'a> {
@@ -211,8 +207,6 @@ struct ServerFlight<'a> {
 }
 
 impl Flight for ServerFlight<'_> {
-    const NEW_KEYS: bool = false;
-
     fn plain<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
         let Params {
             group,
@@ -228,29 +222,14 @@ impl Flight for ServerFlight<'_> {
             msgs::server_hello_done(),
         )
     }
-
-    fn change_cipher_spec(&self) -> bool {
-        false
-    }
-
-    fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        None::<u8>
-    }
 }
 
 impl SendFlight {
-    pub fn transmit<E: Environment>(
-        &mut self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        let messages = ServerFlight {
-            params: &cx.params,
+    pub fn flight<'a>(&'a self, params: &'a Params) -> impl Flight + 'a {
+        ServerFlight {
+            params,
             signature: &self.signature,
-        };
-        self.cursor
-            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
+        }
     }
 
     pub fn sent(self) -> Next {
@@ -347,7 +326,6 @@ pub struct SendFinished {
     lifetime: u32,
     ticket: Option<Ticket>,
     verify_data: [u8; VERIFY_DATA_LEN],
-    cursor: Cursor,
 }
 
 struct LastFlight<'a> {
@@ -426,29 +404,20 @@ impl SendFinished {
         let label = b"server finished";
         prf::verify_data::<E::Crypto>(hash, master, label, &messages, &mut verify_data);
         msgs::finished(&verify_data).encode(&mut cx.transcript);
-        let cursor = Cursor::new();
         Ok(State::Tls12SendFinished(SendFinished {
             lifetime,
             ticket,
             verify_data,
-            cursor,
         }))
     }
 
-    pub fn transmit<E: Environment>(
-        &mut self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        let messages = LastFlight {
-            params: &cx.params,
+    pub fn flight<'a>(&'a self, params: &'a Params) -> impl Flight + 'a {
+        LastFlight {
+            params,
             lifetime: self.lifetime,
             ticket: self.ticket.as_ref(),
             verify_data: &self.verify_data,
-        };
-        self.cursor
-            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
+        }
     }
 
     pub fn sent<C: Crypto>(self, cx: &mut Context<C>) -> Next {

@@ -7,7 +7,7 @@ mod retry;
 pub use resume::SendTicket;
 pub use retry::{Retry, SendRetry};
 
-use super::flight::{Cursor, Flight};
+use super::flight::Flight;
 use super::hello::{Params, Replies, SessionId, Share, Signature, Summary};
 use super::negotiate::{resumes_with_dhe, Selection};
 use super::{Context, Next, State};
@@ -19,7 +19,7 @@ use crate::record::inbound::MESSAGE_HEADER_LEN;
 use crate::secret::equal;
 use crate::ticket;
 use crate::transcript::{Digest, Transcript};
-use crate::{Crypto, Environment, Error, Hash, Reason, Version};
+use crate::{Crypto, Environment, Hash, Reason, Version};
 
 impl Params {
     fn server_hello(&self) -> impl Encode + '_ {
@@ -179,7 +179,6 @@ pub struct SendFlight {
     verify_data: Digest,
     /// Hash of ClientHello..Finished.
     hash: Digest,
-    cursor: Cursor,
 }
 
 struct ServerFlight<'a> {
@@ -229,30 +228,20 @@ impl SendFlight {
         let hash = cx.transcript.hash();
         stage.verify_data::<C>(&cx.read, &hash, &mut cx.verify_data);
         let stage = stage.master::<C>(&mut cx.keys);
-        let cursor = Cursor::new();
         Ok(State::SendFlight(SendFlight {
             stage,
             signature,
             verify_data,
             hash,
-            cursor,
         }))
     }
 
-    pub fn transmit<E: Environment>(
-        &mut self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        let (signature, verify_data) = (self.signature.as_ref(), &self.verify_data);
-        let messages = ServerFlight {
-            params: &cx.params,
-            signature,
-            verify_data,
-        };
-        self.cursor
-            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
+    pub fn flight<'a>(&'a self, params: &'a Params) -> impl Flight + 'a {
+        ServerFlight {
+            params,
+            signature: self.signature.as_ref(),
+            verify_data: &self.verify_data,
+        }
     }
 
     #[inline(never)]

@@ -7,7 +7,7 @@ use crate::key_schedule::{Early, Master, Resumption};
 use crate::msgs::client_hello::{ClientHello, OfferedPsks};
 use crate::msgs::server as msgs;
 use crate::secret::{equal, Secret};
-use crate::server::flight::{Cursor, Flight};
+use crate::server::flight::Flight;
 use crate::server::hello::Summary;
 use crate::server::negotiate::resumes_with_dhe;
 use crate::server::{Context, Next, State};
@@ -95,7 +95,6 @@ pub struct SendTicket {
     summary: Summary,
     stage: Resumption,
     message: NewSessionTicket,
-    cursor: Cursor,
     /// Tickets to send behind this one.
     left: u8,
 }
@@ -109,18 +108,8 @@ struct NewSessionTicket {
 }
 
 impl Flight for NewSessionTicket {
-    const NEW_KEYS: bool = false;
-
     fn plain<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
         msgs::new_session_ticket(self.lifetime, self.age_add, self.nonce, &self.ticket.0)
-    }
-
-    fn change_cipher_spec(&self) -> bool {
-        false
-    }
-
-    fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        None::<u8>
     }
 }
 
@@ -158,19 +147,12 @@ impl SendTicket {
             summary,
             stage,
             message,
-            cursor: Cursor::new(),
             left,
         }))
     }
 
-    pub fn transmit<E: Environment>(
-        &mut self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        self.cursor
-            .transmit(&self.message, &mut cx.write, cx.fragment_max, env, out)
+    pub fn flight(&self) -> &impl Flight {
+        &self.message
     }
 
     #[inline(never)]

@@ -6,12 +6,12 @@ use crate::codec::Encode;
 use crate::msgs::client_hello::{ClientHello, KeyShares};
 use crate::msgs::{server as msgs, HandshakeType};
 use crate::record::inbound::MESSAGE_HEADER_LEN;
-use crate::server::flight::{Cursor, Flight};
+use crate::server::flight::Flight;
 use crate::server::hello::{Params, Replies, SessionId};
 use crate::server::negotiate::Selection;
 use crate::server::{Context, Next, State};
 use crate::transcript::Transcript;
-use crate::{Crypto, Environment, Error, Reason};
+use crate::{Crypto, Environment, Reason};
 
 /// What is remembered of the first ClientHello beside what was chosen.
 struct First {
@@ -27,15 +27,12 @@ fn constant_parts(message: &[u8]) -> u64 {
 
 /// Sends a HelloRetryRequest.
 pub struct SendRetry {
-    cursor: Cursor,
     first: First,
 }
 
 struct RetryFlight<'a>(&'a Params);
 
 impl Flight for RetryFlight<'_> {
-    const NEW_KEYS: bool = false;
-
     fn plain<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
         let Params {
             session_id,
@@ -48,10 +45,6 @@ impl Flight for RetryFlight<'_> {
 
     fn change_cipher_spec(&self) -> bool {
         !self.0.session_id.is_empty()
-    }
-
-    fn protected<'a, E: Environment>(&'a self, _: &'a E) -> impl Encode + 'a {
-        None::<u8>
     }
 }
 
@@ -78,7 +71,6 @@ impl SendRetry {
         msgs::message(HandshakeType::MessageHash, first.bytes()).encode(transcript);
         msgs::hello_retry_request(params.session_id.bytes(), suite, group).encode(transcript);
         Ok(State::SendRetry(SendRetry {
-            cursor: Cursor::new(),
             first: First {
                 parts: constant_parts(message),
                 resumes,
@@ -86,15 +78,8 @@ impl SendRetry {
         }))
     }
 
-    pub fn transmit<E: Environment>(
-        &mut self,
-        cx: &mut Context<E::Crypto>,
-        env: &mut E,
-        out: &mut [u8],
-    ) -> Result<(usize, bool), Error> {
-        let messages = RetryFlight(&cx.params);
-        self.cursor
-            .transmit(&messages, &mut cx.write, cx.fragment_max, env, out)
+    pub fn flight<'a>(&'a self, params: &'a Params) -> impl Flight + 'a {
+        RetryFlight(params)
     }
 
     pub fn sent(self) -> Next {
