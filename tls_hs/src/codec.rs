@@ -14,6 +14,38 @@ pub fn copy(from: &[u8], to: &mut [u8]) -> usize {
     len
 }
 
+/// At most `N` bytes, `N` below 256.
+#[derive(Clone, Copy)]
+pub struct Short<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Short<N> {
+    /// No bytes.
+    pub const EMPTY: Self = Short {
+        bytes: [0; N],
+        len: 0,
+    };
+
+    /// As much of `bytes` as fits.
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut short = Self::EMPTY;
+        short.set(bytes);
+        short
+    }
+
+    /// Takes as much of `bytes` as fits.
+    pub fn set(&mut self, bytes: &[u8]) {
+        self.len = copy(bytes, &mut self.bytes) as u8;
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+    }
+}
+
 /// Reads values from the front of a slice. Whatever does not parse is [`Reason::DecodeError`].
 #[derive(Clone, Copy)]
 pub struct Reader<'a>(&'a [u8]);

@@ -420,16 +420,12 @@ impl<C: Crypto> Server<C> {
     /// nothing is consumed.
     ///
     /// Any context; O(new records) for incomplete input, O(n) once for a complete message.
-    pub fn receive<E, I>(
+    pub fn receive<E: Environment<Crypto = C>, I: Input + ?Sized>(
         &mut self,
         env: &mut E,
         input: &I,
         scratch: &mut [u8; SCRATCH_LEN],
-    ) -> Result<usize, Error>
-    where
-        E: Environment<Crypto = C>,
-        I: Input + ?Sized,
-    {
+    ) -> Result<usize, Error> {
         let result = match self.state {
             State::Start => self.receive_client_hello(env, input, scratch),
             State::Retry(_) => self.receive_second_client_hello(env, input, scratch),

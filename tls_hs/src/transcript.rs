@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The transcript hash, RFC 8446 section 4.4.1.
 
-use crate::{codec::Sink, Crypto, Hash, HashAlgorithm};
+use crate::codec::{Short, Sink};
+use crate::{Crypto, Hash, HashAlgorithm};
 
 /// A public hash value of the length of its algorithm.
 #[derive(Clone, Copy)]
-pub struct Digest {
-    bytes: [u8; 48],
-    len: u8,
-}
+pub struct Digest(Short<48>);
 
 impl Digest {
-    fn new(value: &[u8]) -> Self {
-        let mut bytes = [0; 48];
-        let len = crate::codec::copy(value, &mut bytes) as u8;
-        Digest { bytes, len }
-    }
-
-    /// The value in the front of a slot of 48 bytes.
-    pub fn of_slot(slot: &[u8; 48], algorithm: HashAlgorithm) -> Self {
-        Digest {
-            bytes: *slot,
-            len: algorithm.output_len() as u8,
-        }
+    /// This value, of at most 48 bytes.
+    pub fn new(value: &[u8]) -> Self {
+        Digest(Short::new(value))
     }
 
     /// The hash of nothing, which Derive-Secret takes for an empty list of messages.
@@ -35,7 +24,7 @@ impl Digest {
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+        self.0.bytes()
     }
 }
 

@@ -1,78 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Values that states of both versions carry.
 
-use crate::codec::{copy, vectors8, Reader};
+use crate::codec::{vectors8, Reader, Short};
 use crate::msgs::server::{Answers, Tls12Answers};
 use crate::record::PLAINTEXT_MAX;
 use crate::{Environment, NamedGroup, Suite, Version};
 
 /// A session ID of the client, to be echoed.
-pub struct SessionId {
-    bytes: [u8; 32],
-    len: u8,
-}
-
-impl SessionId {
-    pub fn new(id: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        let len = copy(id, &mut bytes) as u8;
-        SessionId { bytes, len }
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-}
+pub type SessionId = Short<32>;
 
 /// A public key on the wire.
 #[derive(Clone, Copy)]
-pub struct Share {
-    bytes: [u8; 65],
-    len: u8,
-}
+pub struct Share(Short<65>);
 
 impl Share {
-    pub const EMPTY: Share = Share {
-        bytes: [0; 65],
-        len: 0,
-    };
+    pub const EMPTY: Share = Share(Short::EMPTY);
 
     /// The share in `bytes`, if it has the length that `group` demands.
     pub fn new(group: NamedGroup, bytes: &[u8]) -> Option<Self> {
-        let mut share = Share::EMPTY;
-        share.len = copy(bytes, &mut share.bytes) as u8;
-        (bytes.len() == group.share_len()).then_some(share)
+        (bytes.len() == group.share_len()).then(|| Share(Short::new(bytes)))
     }
 
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+        self.0.bytes()
     }
 }
 
 /// A server name, 1 to 255 bytes; none if empty.
-pub struct ServerName {
-    bytes: [u8; 255],
-    len: u8,
-}
+pub struct ServerName(Short<255>);
 
 impl ServerName {
-    pub const NONE: ServerName = ServerName {
-        bytes: [0; 255],
-        len: 0,
-    };
+    pub const NONE: ServerName = ServerName(Short::EMPTY);
 
     pub fn set(&mut self, name: Option<&[u8]>) {
-        self.len = copy(name.unwrap_or(&[]), &mut self.bytes) as u8;
+        self.0.set(name.unwrap_or(&[]));
     }
 
     pub fn get(&self) -> Option<&[u8]> {
-        self.bytes
-            .get(..self.len.into())
-            .filter(|name| !name.is_empty())
+        Some(self.0.bytes()).filter(|name| !name.is_empty())
     }
 }
 
@@ -121,27 +86,20 @@ impl Replies {
     }
 }
 
-/// An ECDSA-Sig-Value in DER.
-pub struct Signature {
-    bytes: [u8; 72],
-    len: u8,
-}
+/// An ECDSA-Sig-Value in DER. 72 bytes are the most that two 256-bit integers take.
+pub struct Signature(Short<72>);
 
 impl Signature {
-    /// 72 bytes are the most that two 256-bit integers take.
     pub fn new(der: &[u8]) -> Option<Self> {
-        let mut bytes = [0; 72];
-        let len = copy(der, &mut bytes);
+        let signature = Short::new(der);
         let mut sequence = Reader::new(der);
         let is_sequence = sequence.u8() == Ok(0x30) && sequence.vec8(6).is_ok();
-        (is_sequence && sequence.is_empty() && len == der.len()).then_some(Signature {
-            bytes,
-            len: len as u8,
-        })
+        (is_sequence && sequence.is_empty() && signature.bytes().len() == der.len())
+            .then_some(Signature(signature))
     }
 
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or(&self.bytes)
+        self.0.bytes()
     }
 }
 
@@ -177,10 +135,7 @@ impl Params {
     pub const NONE: Params = Params {
         suite: Suite::Aes128GcmSha256,
         group: NamedGroup::Secp256r1,
-        session_id: SessionId {
-            bytes: [0; 32],
-            len: 0,
-        },
+        session_id: SessionId::EMPTY,
         client_random: [0; 32],
         random: [0; 32],
         share: Share::EMPTY,

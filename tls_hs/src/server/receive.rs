@@ -111,16 +111,12 @@ impl<C: Crypto> Server<C> {
         }
     }
 
-    pub(super) fn receive_client_hello<E, I>(
+    pub(super) fn receive_client_hello<E: Environment<Crypto = C>, I: Input + ?Sized>(
         &mut self,
         env: &mut E,
         input: &I,
         scratch: &mut [u8; SCRATCH_LEN],
-    ) -> Result<usize, Error>
-    where
-        E: Environment<Crypto = C>,
-        I: Input + ?Sized,
-    {
+    ) -> Result<usize, Error> {
         let inbound = &mut self.context.inbound;
         let found = inbound
             .client_hello(input, scratch)
@@ -138,16 +134,12 @@ impl<C: Crypto> Server<C> {
 
     /// In front of the second ClientHello there may be a change_cipher_spec, and early data that
     /// was sent along with the first.
-    pub(super) fn receive_second_client_hello<E, I>(
+    pub(super) fn receive_second_client_hello<E: Environment<Crypto = C>, I: Input + ?Sized>(
         &mut self,
         env: &mut E,
         input: &I,
         scratch: &mut [u8; SCRATCH_LEN],
-    ) -> Result<usize, Error>
-    where
-        E: Environment<Crypto = C>,
-        I: Input + ?Sized,
-    {
+    ) -> Result<usize, Error> {
         let cx = &mut self.context;
         let kind = cx.inbound.first_kind(input)?;
         if !matches!(kind, Some(k) if k != ContentType::Handshake) {
@@ -170,16 +162,12 @@ impl<C: Crypto> Server<C> {
     }
 
     /// A record behind the ClientHello.
-    pub(super) fn receive_record<E, I>(
+    pub(super) fn receive_record<E: Environment<Crypto = C>, I: Input + ?Sized>(
         &mut self,
         env: &mut E,
         input: &I,
         scratch: &mut [u8; SCRATCH_LEN],
-    ) -> Result<usize, Error>
-    where
-        E: Environment<Crypto = C>,
-        I: Input + ?Sized,
-    {
+    ) -> Result<usize, Error> {
         let expected = self.expected()?;
         let version = self.version();
         let cx = &mut self.context;

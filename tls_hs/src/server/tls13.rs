@@ -196,7 +196,7 @@ impl Flight for ServerFlight<'_> {
 
     /// RFC 8446 appendix D.4: for clients in middlebox compatibility mode.
     fn change_cipher_spec(&self) -> bool {
-        !self.params.session_id.is_empty()
+        !self.params.session_id.bytes().is_empty()
     }
 
     fn protected<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {
@@ -223,7 +223,8 @@ impl SendFlight {
         signature: Option<Signature>,
     ) -> Next {
         stage.verify_data::<C>(&cx.write, &cx.transcript.hash(), &mut cx.verify_data);
-        let verify_data = Digest::of_slot(cx.verify_data.bytes(), cx.params.suite.hash());
+        let hash = cx.params.suite.hash();
+        let verify_data = Digest::new(key_schedule::first(cx.verify_data.bytes(), hash));
         msgs::finished(verify_data.bytes()).encode(&mut cx.transcript);
         let hash = cx.transcript.hash();
         stage.verify_data::<C>(&cx.read, &hash, &mut cx.verify_data);

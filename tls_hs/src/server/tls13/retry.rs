@@ -44,7 +44,7 @@ impl Flight for RetryFlight<'_> {
     }
 
     fn change_cipher_spec(&self) -> bool {
-        !self.0.session_id.is_empty()
+        !self.0.session_id.bytes().is_empty()
     }
 }
 
