@@ -1,152 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A driver for tests: the cryptography on RustCrypto, an identity made for the run, and the loop
-//! that carries out the engine's steps.
+//! A driver for tests: an identity made for the run, public-key operations of other crates than
+//! the module's, and the loop that carries out the engine's steps.
 
 use std::sync::OnceLock;
 
-use aes_gcm::aead::{AeadInPlace, KeyInit};
-use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use p256::pkcs8::DecodePrivateKey;
 use rand_core::{OsRng, RngCore};
-use sha2::Digest;
 use tls_hs::{
-    Aead, Config, Crypto, Environment, Error, Hash, NamedGroup, Reason, Server, Step, TicketKey,
-    ALERT_MAX, SCRATCH_LEN,
+    Config, Environment, Error, NamedGroup, Server, Step, TicketKey, ALERT_MAX, SCRATCH_LEN,
 };
-
-#[derive(Clone)]
-pub struct Running<D>(D);
-
-macro_rules! hash {
-    ($type:ty, $len:literal) => {
-        impl Hash<$len> for Running<$type> {
-            fn new() -> Self {
-                Running(<$type>::new())
-            }
-            fn update(&mut self, data: &[u8]) {
-                self.0.update(data);
-            }
-            fn finish(self) -> [u8; $len] {
-                self.0.finalize().into()
-            }
-        }
-    };
-}
-hash!(sha2::Sha256, 32);
-hash!(sha2::Sha384, 48);
-
-/// The cryptography. Randomness is the system's, unless bytes were laid ready.
-#[derive(Default)]
-pub struct HostCrypto {
-    pub random: Vec<u8>,
-}
-
-fn seal_with<A: KeyInit + AeadInPlace>(
-    key: &[u8],
-    nonce: &[u8; 12],
-    aad: &[u8],
-    data: &mut [u8],
-) -> [u8; 16] {
-    let cipher = A::new_from_slice(key).expect("key length");
-    let nonce = nonce.iter().copied().collect();
-    let mut tag = [0; 16];
-    tag.copy_from_slice(&cipher.encrypt_in_place_detached(&nonce, aad, data).unwrap());
-    tag
-}
-
-fn open_with<A: KeyInit + AeadInPlace>(
-    key: &[u8],
-    nonce: &[u8; 12],
-    aad: &[u8],
-    data: &mut [u8],
-    tag: &[u8; 16],
-) -> Result<(), Error> {
-    let cipher = A::new_from_slice(key).expect("key length");
-    let nonce = nonce.iter().copied().collect();
-    let tag = tag.iter().copied().collect();
-    cipher
-        .decrypt_in_place_detached(&nonce, aad, data, &tag)
-        .map_err(|_| Reason::BadRecordMac.into())
-}
-
-/// HMAC with a key set once.
-pub struct Keyed<M>(Option<M>);
-
-macro_rules! keyed {
-    ($type:ty, $len:literal) => {
-        impl tls_hs::Hmac<$len> for Keyed<$type> {
-            fn new() -> Self {
-                Keyed(None)
-            }
-
-            fn set_key(&mut self, key: &[u8]) {
-                self.0 = Some(<$type as Mac>::new_from_slice(key).unwrap());
-            }
-
-            fn mac(&self, msg: &[&[u8]], out: &mut [u8; $len]) {
-                let mut mac = self.0.clone().expect("a key");
-                msg.iter().for_each(|part| mac.update(part));
-                *out = mac.finalize().into_bytes().into();
-            }
-        }
-    };
-}
-keyed!(Hmac<sha2::Sha256>, 32);
-keyed!(Hmac<sha2::Sha384>, 48);
-
-impl Crypto for HostCrypto {
-    type Sha256 = Running<sha2::Sha256>;
-    type Sha384 = Running<sha2::Sha384>;
-    type HmacSha256 = Keyed<Hmac<sha2::Sha256>>;
-    type HmacSha384 = Keyed<Hmac<sha2::Sha384>>;
-
-    fn seal(
-        &mut self,
-        aead: Aead,
-        key: &[u8],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-    ) -> Result<[u8; 16], Error> {
-        Ok(match aead {
-            Aead::Aes128Gcm => seal_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data),
-            Aead::Aes256Gcm => seal_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data),
-            Aead::Chacha20Poly1305 => {
-                seal_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data)
-            }
-        })
-    }
-
-    fn open(
-        &mut self,
-        aead: Aead,
-        key: &[u8],
-        nonce: &[u8; 12],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), Error> {
-        match aead {
-            Aead::Aes128Gcm => open_with::<aes_gcm::Aes128Gcm>(key, nonce, aad, data, tag),
-            Aead::Aes256Gcm => open_with::<aes_gcm::Aes256Gcm>(key, nonce, aad, data, tag),
-            Aead::Chacha20Poly1305 => {
-                open_with::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, data, tag)
-            }
-        }
-    }
-
-    fn random(&mut self, out: &mut [u8]) {
-        for byte in out {
-            *byte = if self.random.is_empty() {
-                OsRng.next_u32() as u8
-            } else {
-                self.random.remove(0)
-            };
-        }
-    }
-}
+use tls_hs_host::HostCrypto;
 
 /// A certificate authority's certificate, and a chain and key for `NAME`.
 pub struct Identity {

@@ -365,7 +365,7 @@ fn driver_errors_are_caught() {
         Err(Error(Reason::OutOfOrder))
     );
     assert!(matches!(server.step(), Step::Failed));
-    let mut server = Server::<crate::host::HostCrypto>::new();
+    let mut server = Server::<tls_hs_host::HostCrypto>::new();
     assert_eq!(
         server.transmit(&mut host, &mut [0; 512]),
         Err(Error(Reason::OutOfOrder))

@@ -37,7 +37,7 @@ fn hex(text: &str) -> Vec<u8> {
 #[test]
 fn simple_1_rtt_handshake() {
     let mut host = Host::default();
-    host.crypto.random = hex(SERVER_RANDOM);
+    host.crypto.lay_ready(hex(SERVER_RANDOM));
     host.private = Some(hex(SERVER_PRIVATE).try_into().unwrap());
     let mut connection = Connection::new(host);
     connection.take(&record(22, &hex(CLIENT_HELLO))).unwrap();

@@ -39,6 +39,8 @@ hash!(sha2::Sha384, 48);
 pub struct HostCrypto {
     cpu: Cpu,
     random: ChaCha20Rng,
+    /// Random bytes that come before those of the generator.
+    ready: Vec<u8>,
 }
 
 impl HostCrypto {
@@ -47,6 +49,7 @@ impl HostCrypto {
         HostCrypto {
             cpu: crate::cpu::detect(),
             random: ChaCha20Rng::from_rng(OsRng).expect("the system has random numbers"),
+            ready: Vec::new(),
         }
     }
 
@@ -56,7 +59,14 @@ impl HostCrypto {
         HostCrypto {
             cpu: crate::cpu::detect(),
             random: ChaCha20Rng::seed_from_u64(seed),
+            ready: Vec::new(),
         }
+    }
+
+    /// Gives these bytes as the next random ones: for traces that were published, and for nothing
+    /// else.
+    pub fn lay_ready(&mut self, bytes: Vec<u8>) {
+        self.ready = bytes;
     }
 
     /// A fresh key pair: the private key, and the public key as it goes on the wire.
@@ -197,6 +207,10 @@ impl Crypto for HostCrypto {
     }
 
     fn random(&mut self, out: &mut [u8]) {
-        self.random.fill_bytes(out);
+        let ready = self.ready.len().min(out.len());
+        let (front, rest) = out.split_at_mut(ready);
+        front.copy_from_slice(&self.ready[..ready]);
+        self.ready.drain(..ready);
+        self.random.fill_bytes(rest);
     }
 }
