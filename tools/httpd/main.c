@@ -70,104 +70,35 @@ enum {
 	OPT_NO_KERNEL,
 };
 
+#define OPTION(n, k, a, d)	{ .name = (n), .key = (k), .arg = (a), .doc = (d) }
+
 static const struct argp_option argp_options[] = {
-	{
-		.name = "address",
-		.key = 'a',
-		.arg = "ADDR",
-		.doc = "Listen on ADDR [::, IPv4 as well]",
-	},
-	{
-		.name = "port",
-		.key = 'p',
-		.arg = "N",
-		.doc = "Listen on port N, 0 for a free one [4433]",
-	},
-	{
-		.name = "cert",
-		.key = 'c',
-		.arg = "FILE",
-		.doc = "Certificate chain, PEM, leaf first",
-	},
-	{
-		.name = "key",
-		.key = 'k',
-		.arg = "FILE",
-		.doc = "Private key, PEM",
-	},
-	{
-		.name = "vhost",
-		.key = OPT_VHOST,
-		.arg = "NAME:CERT:KEY",
-		.doc = "Another chain and key, for the server name NAME; may be "
-		       "repeated",
-	},
-	{
-		.name = "keyring",
-		.key = OPT_KEYRING,
-		.arg = "SERIAL",
-		.doc = "Let the kernel use this keyring instead of a new one "
-		       "from --cert and --vhost",
-	},
-	{
-		.name = "file",
-		.key = 'f',
-		.arg = "FILE",
-		.doc = "Page to serve",
-	},
-	{
-		.name = "body-size",
-		.key = OPT_BODY_SIZE,
-		.arg = "N",
-		.doc = "Serve a page of N octets instead [1024]",
-	},
-	{
-		.name = "versions",
-		.key = OPT_VERSIONS,
-		.arg = "LIST",
-		.doc = "TLS versions: 1.2,1.3 [all]",
-	},
-	{
-		.name = "groups",
-		.key = OPT_GROUPS,
-		.arg = "LIST",
-		.doc = "Groups: secp256r1,x25519 [all]",
-	},
-	{
-		.name = "ciphersuites",
-		.key = OPT_CIPHERSUITES,
-		.arg = "LIST",
-		.doc = "TLS 1.3 suites, by their RFC 8446 names [all]",
-	},
-	{
-		.name = "ciphers",
-		.key = OPT_CIPHERS,
-		.arg = "LIST",
-		.doc = "TLS 1.2 suites, by their IANA names [all]",
-	},
-	{
-		.name = "alpn",
-		.key = OPT_ALPN,
-		.arg = "LIST",
-		.doc = "Protocols for ALPN, in the order of preference "
-		       "[http/1.1]",
-	},
-	{
-		.name = "tickets",
-		.key = OPT_TICKETS,
-		.arg = "N",
-		.doc = "Session tickets a connection, at most 8, 0 for none [2]",
-	},
-	{
-		.name = "no-kernel",
-		.key = OPT_NO_KERNEL,
-		.doc = "Leave every handshake to the library",
-	},
-	{
-		.name = "verbose",
-		.key = 'v',
-		.doc = "A line for each connection",
-	},
+	OPTION("address", 'a', "ADDR", "Listen on ADDR [::, IPv4 as well]"),
+	OPTION("port", 'p', "N", "Listen on port N, 0 for a free one [4433]"),
+	OPTION("cert", 'c', "FILE", "Certificate chain, PEM, leaf first"),
+	OPTION("key", 'k', "FILE", "Private key, PEM"),
+	OPTION("vhost", OPT_VHOST, "NAME:CERT:KEY",
+	       "Another chain and key, for the server name NAME; may be "
+	       "repeated"),
+	OPTION("keyring", OPT_KEYRING, "SERIAL",
+	       "Let the kernel use this keyring instead of a new one "
+	       "from --cert and --vhost"),
+	OPTION("file", 'f', "FILE", "Page to serve"),
+	OPTION("body-size", OPT_BODY_SIZE, "N",
+	       "Serve a page of N octets instead [1024]"),
+	OPTION("versions", OPT_VERSIONS, "LIST", "TLS versions: 1.2,1.3 [all]"),
+	OPTION("groups", OPT_GROUPS, "LIST", "Groups: secp256r1,x25519 [all]"),
+	OPTION("ciphersuites", OPT_CIPHERSUITES, "LIST",
+	       "TLS 1.3 suites, by their RFC 8446 names [all]"),
+	OPTION("ciphers", OPT_CIPHERS, "LIST",
+	       "TLS 1.2 suites, by their IANA names [all]"),
+	OPTION("alpn", OPT_ALPN, "LIST",
+	       "Protocols for ALPN, in the order of preference [http/1.1]"),
+	OPTION("tickets", OPT_TICKETS, "N",
+	       "Session tickets a connection, at most 8, 0 for none [2]"),
+	OPTION("no-kernel", OPT_NO_KERNEL, NULL,
+	       "Leave every handshake to the library"),
+	OPTION("verbose", 'v', NULL, "A line for each connection"),
 	{}
 };
 
