@@ -102,7 +102,9 @@ impl<'a> Sending<'a> {
     /// `None` if somebody else sends.
     pub(super) fn try_new(sender: &'a Sender) -> Option<Self> {
         // SAFETY: The lock is initialised.
-        unsafe { bindings::tls_hs_mutex_trylock(sender.lock.get()) }.then_some(Self(sender))
+        let taken = unsafe { bindings::tls_hs_mutex_trylock(sender.lock.get()) };
+        // Not then_some(): dropping the guard that is not wanted would unlock.
+        taken.then(|| Self(sender))
     }
 }
 
