@@ -49,7 +49,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::Arc;
+use kernel::sync::{rcu, Arc};
 
 /// What has become of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -480,11 +480,19 @@ unsafe fn finish(child: *mut Child, state: State) {
                 _ => Event::Fallback,
             },
         );
+        // A listener that stops waits for this before it empties its queue, which nobody may come to
+        // afterwards; and it takes children off that are locked, of which it may be the last hold.
+        let _guard = rcu::read_lock();
         let lsk = (*child).listener.socket();
+        let stops = (*child).listener.is_dead();
         let Some(ticket) = (*child).ticket.take() else {
             return;
         };
-        let ticket = match ticket.enqueue(lsk, sk) {
+        let queued = match stops {
+            true => Err(ticket),
+            false => ticket.enqueue(lsk, sk),
+        };
+        let ticket = match queued {
             Ok(()) => return bindings::tls_hs_call_data_ready(lsk),
             Err(ticket) => ticket,
         };
