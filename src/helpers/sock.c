@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/tcp.h>
+#include <net/inet_common.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -136,6 +137,31 @@ void tls_hs_request_done(struct request_sock *req)
 void tls_hs_listendrop(const struct sock *sk)
 {
 	tcp_listendrop(sk);
+}
+
+/*
+ * inet_accept(), for connections on which something has been sent: the memory cgroup
+ * of the caller is charged for that, too. __inet_accept() thinks that there can't be
+ * any, and charges for receive queue and reserve alone; but TCP gives all of it back
+ * when the peer acknowledges it, and a peer may be late with that.
+ */
+int tls_hs_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
+{
+	struct sock *sk = sock->sk, *newsk;
+	int sent;
+
+	arg->err = -EINVAL;
+	newsk = READ_ONCE(sk->sk_prot)->accept(sk, arg);
+	if (!newsk)
+		return arg->err;
+
+	lock_sock(newsk);
+	sent = newsk->sk_wmem_queued;
+	sk_forward_alloc_add(newsk, sent);
+	__inet_accept(sock, newsock, newsk);
+	sk_forward_alloc_add(newsk, -sent);
+	release_sock(newsk);
+	return 0;
 }
 
 void tls_hs_acceptq_added(struct sock *sk)

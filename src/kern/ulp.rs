@@ -508,7 +508,7 @@ unsafe extern "C" fn accept(
 ) -> c_int {
     // SAFETY: The caller passes valid sockets and has a reference to this module for `newsock`.
     unsafe {
-        let err = bindings::inet_accept(socket, newsock, arg);
+        let err = bindings::tls_hs_accept(socket, newsock, arg);
         if err != 0 {
             return err;
         }
