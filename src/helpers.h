@@ -189,6 +189,8 @@ void *tls_hs_cache_alloc_atomic(struct kmem_cache *cache);
 void tls_hs_free_rcu(struct tls_hs_rcu_object *object);
 struct request_sock *tls_hs_reqsk_like(const struct request_sock *like);
 void tls_hs_reqsk_put(struct request_sock *req);
+struct mem_cgroup *tls_hs_charge_to(const struct sock *sk);
+void tls_hs_charge_as_before(struct mem_cgroup *before);
 u64 tls_hs_total_memory(void);
 
 void tls_hs_init_work(struct work_struct *work, work_func_t func);

@@ -42,7 +42,7 @@ impl Config {
     pub(crate) fn reload(&self) -> Result<Arc<Self>> {
         let engine = self.engine;
         let store = self.store.reload()?;
-        Ok(Arc::new(Self { engine, store }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { engine, store }, GFP_KERNEL_ACCOUNT)?)
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn config(value: &OptionValue) -> Result<Arc<Config>> {
     };
     let strict = info.flags & uapi::TLS_HS_STRICT_SNI != 0;
     let store = Store::load(info.tls_keyring, strict)?;
-    Ok(Arc::new(Config { engine, store }, GFP_KERNEL)?)
+    Ok(Arc::new(Config { engine, store }, GFP_KERNEL_ACCOUNT)?)
 }
 
 /// A mask of the option: 0 stands for everything.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -66,6 +67,17 @@ void tls_hs_reqsk_put(struct request_sock *req)
 	/* Of all that reqsk_put() frees it has nothing. */
 	if (refcount_dec_and_test(&req->rsk_refcnt))
 		kmem_cache_free(req->rsk_ops->slab, req);
+}
+
+/* Whom accounted allocations of this task are charged to: returns who it was. */
+struct mem_cgroup *tls_hs_charge_to(const struct sock *sk)
+{
+	return set_active_memcg(mem_cgroup_from_sk(sk));
+}
+
+void tls_hs_charge_as_before(struct mem_cgroup *before)
+{
+	set_active_memcg(before);
 }
 
 u64 tls_hs_total_memory(void)

@@ -354,7 +354,7 @@ impl Keyring {
                 to_result(bindings::key_validate(ring))?;
                 let bytes = read(ring, ptr::null_mut(), 0);
                 to_result(bytes.min(0) as c_int)?;
-                serials.resize(bytes as usize / size_of::<i32>(), 0, GFP_KERNEL)?;
+                serials.resize(bytes as usize / size_of::<i32>(), 0, GFP_KERNEL_ACCOUNT)?;
                 let room = serials.len().saturating_mul(size_of::<i32>());
                 let bytes = read(ring, serials.as_mut_ptr().cast(), room);
                 to_result(bytes.min(0) as c_int)?;

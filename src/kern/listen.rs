@@ -18,7 +18,7 @@ use super::bindings::{
 };
 use super::child::{self, Pending, Prepared};
 use super::lock::BhLock;
-use super::memory::Charge;
+use super::memory::{self, Charge};
 use super::queue::{self, inet_csk};
 use super::rcu::RcuArc;
 use super::source::Source;
@@ -221,7 +221,7 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
             original_af,
             original_data_ready,
         }),
-        GFP_KERNEL,
+        GFP_KERNEL_ACCOUNT,
     )?;
     // SAFETY: The caller holds the lock. The reference goes to the socket, with its module's that the
     // front had; uninstall() takes it back.
@@ -349,8 +349,10 @@ unsafe extern "C" fn read_work(work: *mut work_struct) {
     let Some(config) = listener.config() else {
         return;
     };
+    // SAFETY: The listener has a reference to its socket.
+    let read = unsafe { memory::charged_to(listener.sk, || config.reload()) };
     // If it can't be read, what is linked in it no more is not used all the same.
-    let Ok(new) = config.reload() else { return };
+    let Ok(new) = read else { return };
     // SAFETY: The listener has a reference to its socket.
     unsafe {
         bindings::tls_hs_lock_sock(listener.sk);

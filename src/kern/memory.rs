@@ -41,6 +41,22 @@ impl Bounds {
     }
 }
 
+/// Runs `work`, whose accounted allocations are charged to the memory cgroup of `sk`. Process context.
+///
+/// # Safety
+///
+/// The caller has a reference to `sk`.
+pub(super) unsafe fn charged_to<R>(sk: *const sock, work: impl FnOnce() -> R) -> R {
+    // SAFETY: By the requirement; the socket has a reference to its cgroup. `work` returns, since
+    // nothing unwinds in the kernel.
+    unsafe {
+        let before = bindings::tls_hs_charge_to(sk);
+        let result = work();
+        bindings::tls_hs_charge_as_before(before);
+        result
+    }
+}
+
 /// What one handshake holds. Given back when dropped.
 ///
 /// # Invariants

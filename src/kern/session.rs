@@ -101,7 +101,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
             sender <- Sender::new(socket, record_size),
             session <- session,
         }),
-        GFP_KERNEL,
+        GFP_KERNEL_ACCOUNT,
     )?;
     // SAFETY: The value stays where it is until release() frees it.
     unsafe {

@@ -228,7 +228,7 @@ impl Store {
             let (host, _) = Host::read(ring)?;
             serves |= host.serves();
             match Name::new(&[host.links.ring().name()]) {
-                Some(name) => insert(&mut named, name, Arc::new(host, GFP_KERNEL)?)?,
+                Some(name) => insert(&mut named, name, Arc::new(host, GFP_KERNEL_ACCOUNT)?)?,
                 None if host.serves() => return Err(ENAMETOOLONG.into()),
                 None => {}
             }
@@ -237,7 +237,7 @@ impl Store {
             return Err(ENOKEY.into());
         }
         Ok(Self {
-            common: Arc::new(common, GFP_KERNEL)?,
+            common: Arc::new(common, GFP_KERNEL_ACCOUNT)?,
             named,
             strict,
             stale: Atomic::new(0),
@@ -260,7 +260,7 @@ impl Store {
         let (links, entries) = Links::read(ring)?;
         let mut rings = KVec::new();
         let common = match Keys::sort(entries, &mut rings) {
-            Ok(keys) => Arc::new(Host { links, keys }, GFP_KERNEL)?,
+            Ok(keys) => Arc::new(Host { links, keys }, GFP_KERNEL_ACCOUNT)?,
             Err(_) => self.common.clone(),
         };
         rings.truncate(MAX_HOSTS);
@@ -271,7 +271,7 @@ impl Store {
                 continue;
             };
             let host = match Host::read(ring) {
-                Ok((host, _)) => Arc::new(host, GFP_KERNEL)?,
+                Ok((host, _)) => Arc::new(host, GFP_KERNEL_ACCOUNT)?,
                 Err(_) => match self.named.get(&name) {
                     Some(old) if old.links.ring().serial() == serial => old.clone(),
                     _ => continue,
@@ -348,7 +348,7 @@ fn insert(named: &mut RBTree<Name, Arc<Host>>, name: Name, host: Arc<Host>) -> R
         Some(old) if old.serves() => return Ok(()),
         _ => {}
     }
-    named.try_create_and_insert(name, host, GFP_KERNEL)?;
+    named.try_create_and_insert(name, host, GFP_KERNEL_ACCOUNT)?;
     Ok(())
 }
 
