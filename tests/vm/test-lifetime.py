@@ -17,45 +17,17 @@ import subprocess
 import threading
 import time
 
-from tls_hs import *
+from tls_life import *
 
 CONTEXT = client_context()
 libc = ctypes.CDLL(None, use_errno=True)
 E = errno
 
 
-def refcount():
-    with open("/sys/module/tls_hs/refcnt") as file:
-        return int(file.read())
-
-
-def sockets():
-    with open("/sys/module/tls_hs/parameters/in_use") as file:
-        counts = {name: int(value) for name, value in (line.split() for line in file)}
-    del counts["keys"]
-    return counts
-
-
-def nothing_left():
-    wait_until(lambda: refcount() == 0 and not any(sockets().values()), 15, f"free: {refcount()}, {sockets()}")
-
-
 def complete(server):
     client = Client(server.getsockname(), context=CONTEXT).handshake()
     wait_until(lambda: ready(server))
     return client
-
-
-def ss_kill(*arguments):
-    subprocess.run(["ss", "-K", "-t", *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-def is_over(sock):
-    sock.settimeout(10)
-    try:
-        read_to_end(sock)
-    except TimeoutError:
-        raise Failure("the connection goes on") from None
 
 
 # --- the listener ---
@@ -71,9 +43,9 @@ def _():
             done = complete(server)
             with counted(failed=1, listener_closed=2):
                 server.shutdown(how)
-            is_over(half.sock)
-            is_over(done.sock)
-            expect(sockets()["pending"], 0)
+            ends(half.sock)
+            ends(done.sock)
+            expect(in_use()["pending"], 0)
             with raises(E.EINVAL):
                 server.accept()
             server.listen()
@@ -89,7 +61,7 @@ def _():
         server.listen()
         connected(server, context=CONTEXT)
         server.close()
-    nothing_left()
+    unused()
 
 
 @case("close() of a listener in whose accept() another thread waits")
@@ -105,9 +77,9 @@ def _():
     conn, family = waiter.result()
     expect(family, PF_TLS)
     echo_check(conn, client)
-    wait_until(lambda: sockets()["listeners"] == 0)
+    wait_until(lambda: in_use()["listeners"] == 0)
     conn.close()
-    nothing_left()
+    unused()
 
 
 @case("shutdown() and listen() of one socket by several threads, in a group that migrates", limit=60)
@@ -193,7 +165,7 @@ def _():
     echo_check(conn, client)
     conn.close()
     server.close()
-    nothing_left()
+    unused()
 
 
 @case("accept() with an address that can't be written: EFAULT, the connection is closed")
@@ -209,8 +181,8 @@ def _():
         size = ctypes.c_uint(16)
         expect(libc.accept(server.fileno(), ctypes.c_void_p(8), ctypes.byref(size)), -1)
         expect(ctypes.get_errno(), E.EFAULT)
-        is_over(client.sock)
-        expect(sockets(), {"listeners": 1, "pending": 0, "connections": 0})
+        ends(client.sock)
+        expect(in_use(), {"listeners": 1, "pending": 0, "connections": 0})
     # A length that can't be read, or is none.
     complete(server)
     buffer = ctypes.create_string_buffer(16)
@@ -220,7 +192,7 @@ def _():
     expect(libc.accept(server.fileno(), buffer, ctypes.byref(ctypes.c_int(-1))), -1)
     expect(ctypes.get_errno(), E.EINVAL)
     server.close()
-    nothing_left()
+    unused()
 
 
 class Interrupted(Exception):
@@ -247,7 +219,7 @@ def _():
         signal.signal(signal.SIGUSR1, before)
     connected(server, context=CONTEXT)
     server.close()
-    nothing_left()
+    unused()
 
 
 # --- after close() ---
@@ -275,7 +247,7 @@ def _():
     _, third, silent = connected(server, context=CONTEXT)
     third.close()
     server.close()
-    nothing_left()
+    unused()
     unload()
     port = f":{address[1]}"
     states = subprocess.run(["ss", "-tanOH", "sport", "=", port], capture_output=True, text=True, check=True).stdout
@@ -304,20 +276,20 @@ def _():
         socket.send_fds(there, [b"x"], [server.fileno(), here.fileno(), there.fileno()])
         server.close()
         conn.close()
-        echo = sockets()
+        echo = in_use()
         expect((echo["listeners"], echo["connections"]), (1, 1))
         here.close()
         there.close()
         # The collector runs when UNIX sockets are made or closed.
         socket.socketpair()[0].close()
-        nothing_left()
-        is_over(client.sock)
-        is_over(half.sock)
+        unused()
+        ends(client.sock)
+        ends(half.sock)
 
 
 @case("nothing of all this is left")
 def _():
-    nothing_left()
+    unused()
     unload()
     load()
 

@@ -11,12 +11,10 @@ import errno
 import os
 import select
 import socket
-import struct
-import subprocess
 import threading
 import time
 
-from tls_hs import *
+from tls_life import *
 
 CONTEXT = client_context()
 REUSEPORT = [(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)]
@@ -68,14 +66,6 @@ def fallback(server):
 def here_pending():
     with open("/proc/net/tls_hs_sockets") as file:
         return int(dict(line.split() for line in file)["pending"])
-
-
-def ends(sock):
-    sock.settimeout(10)
-    try:
-        read_to_end(sock)
-    except TimeoutError:
-        raise Failure("the connection goes on") from None
 
 
 def stop_close(server):
@@ -280,9 +270,7 @@ def _():
 @case("an administrator ends the listener (ss --kill)", limit=60)
 def _():
     def kill(server):
-        subprocess.run(
-            ["ss", "-K", "-tl", "sport", "=", f":{server.getsockname()[1]}"], check=True, stdout=subprocess.DEVNULL
-        )
+        ss_kill("-l", "sport", "=", f":{server.getsockname()[1]}")
 
     server = group_listener()
     queued, (pending, flight) = complete(server), half(server)
@@ -311,31 +299,6 @@ def _():
         expect(family, PF_TLS)
         echo_check(conn, pending)
         server.close()
-
-
-def abort_listener(server):
-    """SOCK_DESTROY of just this listener, which ss can't say: the kernel looks a listener of the
-    group up by a hash of ports and addresses, and then compares the cookie."""
-    cookie = server.getsockopt(socket.SOL_SOCKET, 57, 8)
-    port = server.getsockname()[1].to_bytes(2, "big")
-    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)
-
-    def destroy(peer):
-        # struct inet_diag_sockid
-        here = socket.inet_aton("127.0.0.1") + bytes(12)
-        sockid = port + peer.to_bytes(2, "big") + here + here + bytes(4) + cookie
-        # struct inet_diag_req_v2: family, protocol, ext, pad, states
-        request = bytes([socket.AF_INET, socket.IPPROTO_TCP, 0, 0]) + (1 << 10).to_bytes(4, "little") + sockid
-        # SOCK_DESTROY with NLM_F_REQUEST and NLM_F_ACK
-        netlink.send(struct.pack("=IHHII", 16 + len(request), 21, 5, 0, 0) + request)
-        return -struct.unpack("=i", netlink.recv(4096)[16:20])[0]
-
-    for peer in range(1, 100):
-        error = destroy(peer)
-        if error == 0:
-            return
-        expect(error, errno.ENOENT, "SOCK_DESTROY")
-    raise Failure("the listener is not found")
 
 
 @case("listeners of a group come and go: no client loses its connection", limit=120)
