@@ -21,7 +21,7 @@ help:
 	@echo '  make test-host     formatting, lints, the crates'\'' own tests'
 	@echo '  make test-fuzz     each fuzz target for FUZZ_S=5 seconds'
 	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
-	@echo '  make test-debug    the same on a debug kernel, with 100,000 clients (hours)'
+	@echo '  make test-debug    the same under KASAN, with 100,000 clients (hours; DEBUG_KERNEL=kcsan)'
 	@echo '  make test-interop  other TLS implementations as clients (SERVER=kernel: of a VM)'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make bench-engine  CPU time and memory of a handshake'
@@ -40,7 +40,7 @@ help:
 	@echo '  KREL=RELEASE       another kernel release (KREL=$$(uname -r))'
 	@echo '  KDIR=DIR           a kernel tree that is already prepared'
 	@echo '  QEMU_ACCEL=kvm     where it works; default is emulation'
-	@echo '  TLS_HS_CACHE=DIR   instead of ~/.cache/tls_hs (3 GB)'
+	@echo '  TLS_HS_CACHE=DIR   instead of ~/.cache/tls_hs (8 GB)'
 	@echo '  V=1                show commands'
 
 env:
@@ -62,7 +62,7 @@ vm:
 	@$(ENV)/vm-shell
 
 test:
-	@$(ENV)/test host fuzz vm
+	@$(ENV)/test host fuzz vm debug
 
 test-host:
 	@$(ENV)/test host
@@ -73,7 +73,7 @@ test-fuzz:
 test-vm:
 	@$(ENV)/test vm
 
-# On a kernel with KASAN, lockdep and so on.
+# On a kernel with KASAN, lockdep and so on, or with KCSAN.
 test-debug:
 	@$(ENV)/test-debug
 

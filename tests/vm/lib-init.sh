@@ -58,6 +58,9 @@ for dep in $(modinfo -F depends "$HS_KO" | tr , ' '); do
 	modprobe "$dep"
 done
 
+# Watches from here on, not while the kernel boots.
+[ ! -e /sys/kernel/debug/kcsan ] || echo on >/sys/kernel/debug/kcsan
+
 # A kernel that looks for bugs takes its time.
 for name in slow storm; do
 	value=$(sed -n "s/.*\bhs\.$name=\([0-9]*\).*/\1/p" /proc/cmdline)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 300
+# timeout: 300 + HS_STORM / 15
 #
 # A storm of clients (storm.c), most of which go wrong at some stage of the handshake:
 # on a good network and on a bad one, with listeners that come and go, with little

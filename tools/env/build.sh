@@ -21,7 +21,7 @@ kbuild() {
 	mkdir -p "$dir"
 	in_root "$ENV_DIR/with-rust-src" make --no-print-directory -C "$KTREE" "M=$SRC" "MO=$dir" \
 		CC="$(kernel_cc)" HOSTCC=gcc-14 "KERNELRELEASE=$KREL" -j"$(nproc)" \
-		${V:+"V=$V"} "$@"
+		${V:+"V=$V"} ${DEBUG_RUSTFLAGS:+"KRUSTFLAGS=$DEBUG_RUSTFLAGS"} "$@"
 }
 
 make_module() {

@@ -130,7 +130,8 @@ run_logged() {
 
 # ensure NAME HASH TITLE FUNC...: make an artefact of the cache unless its stamp
 # says that it was completed from the same inputs. The stamp goes first and comes
-# back last, so that an interrupted run leaves nothing that is believed.
+# back last, so that an interrupted run leaves nothing that is believed. What takes long
+# and that others can do without has a LOCK of its own.
 ensure() {
 	local name=$1 hash=$2 stamp=$CACHE/stamp/$1 lock
 	TITLE=$3
@@ -138,7 +139,7 @@ ensure() {
 	STEP=$((STEP + 1))
 	mkdir -p "$CACHE/stamp" "$LOGS"
 	if [ "$(cat "$stamp" 2>/dev/null)" != "$hash" ]; then
-		exec {lock}>"$CACHE/lock"
+		exec {lock}>"$CACHE/lock${LOCK:+-$LOCK}"
 		if ! flock -n "$lock"; then
 			echo "[$STEP/$STEPS] $TITLE: waiting for another run"
 			flock "$lock"

@@ -1,12 +1,21 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Kernels that look for bugs: DEBUG_KERNEL=kasan, see tests/debug. Small ones,
+# Kernels that look for bugs: DEBUG_KERNEL=kasan or kcsan, see tests/debug. Small ones,
 # made from the sources of the stock release; the VM is the same.
 
 DEBUG_KERNEL=${DEBUG_KERNEL:-}
 # Nobody needs to wait for what runs in the background.
 DEBUG_NICE=10
+
+# What the module's Rust code is compiled with, beyond what the kernel does by itself. KCSAN is
+# for C there; rustc has the same instrumentation, but the kernel's target must allow it.
+DEBUG_RUSTFLAGS=
+if [ "$DEBUG_KERNEL" = kcsan ]; then
+	DEBUG_RUSTFLAGS='-Zsanitizer=thread -Cllvm-args=-tsan-distinguish-volatile=1'
+	DEBUG_RUSTFLAGS+=' -Cllvm-args=-tsan-compound-read-before-write=1'
+	DEBUG_RUSTFLAGS+=' -Cllvm-args=-tsan-instrument-func-entry-exit=0'
+fi
 
 # Where the debug kernel is; KREL, KTREE and so on are the stock release's before.
 debug_names() {
@@ -45,6 +54,8 @@ make_debug_kernel() {
 	rm -rf "$KTREE" "$KIMAGE" "$new"
 	cp -al "$DEBUG_SOURCE" "$KTREE"
 	debug_make mrproper
+	# sed makes a file of its own: the other tree keeps its one.
+	sed -i 's/"supported-sanitizers", \["kcfi"/&, "thread"/' "$KTREE/scripts/generate_rust_target.rs"
 	debug_config
 	debug_make bzImage modules
 	mkdir -p "$new/lib/modules"
@@ -61,7 +72,7 @@ step_debug_kernel() {
 	VM_MEM=${VM_MEM:-3072}
 	HS_SLOW=${HS_SLOW:-5}
 	VM_CMDLINE+=' kasan_multi_shot rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
-	ensure "image-$KREL" \
+	LOCK=$DEBUG_KERNEL ensure "image-$KREL" \
 		"$(hash_of "$KREL" "$(cat "$DEBUG_STAMP")" "${DEBUG_CONFIGS[@]}" "$(declare -f make_debug_kernel debug_config debug_make)")" \
 		"debug kernel $KREL (about 15 min)" make_debug_kernel
 }
