@@ -112,7 +112,7 @@ def _():
         server.listen()
         connected(server, context=CONTEXT)
         server.close()
-    nothing_left()
+    unused()
 
 
 @case("a connect() that was under way when the socket got TLS_HS", limit=60)
@@ -139,7 +139,7 @@ def _():
         sock.close()
     print(f"# {made} of them got it")
     target.close()
-    nothing_left()
+    unused()
 
 
 # --- accept() that fails ---
