@@ -212,8 +212,10 @@ void tls_hs_set_ulp(struct sock *sk, const struct tcp_ulp_ops *ops, void *data)
  */
 const void *tls_hs_ulp_data(const struct sock *sk, const struct tcp_ulp_ops *ops)
 {
-	const void *data = smp_load_acquire(&inet_csk(sk)->icsk_ulp_data);
+	const void *data;
 
+	/* The ULP is read after its data. */
+	data = smp_load_acquire(&inet_csk(sk)->icsk_ulp_data);
 	return READ_ONCE(inet_csk(sk)->icsk_ulp_ops) == ops ? data : NULL;
 }
 

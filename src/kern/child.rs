@@ -294,9 +294,7 @@ unsafe fn free(child: *mut Child) {
 /// The socket is locked, and the pointer is not used after it is unlocked or detached.
 unsafe fn child_of(sk: *mut sock) -> Option<NonNull<Child>> {
     // SAFETY: By the requirement.
-    unsafe {
-        NonNull::new(bindings::tls_hs_ulp_data(sk, ULP.get()).cast_mut().cast())
-    }
+    unsafe { NonNull::new(bindings::tls_hs_ulp_data(sk, ULP.get()).cast_mut().cast()) }
 }
 
 /// Gives the socket its own callbacks back.
