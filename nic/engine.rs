@@ -67,13 +67,21 @@ impl Engine {
                         self.message.begin(&self.key, nonce, aad.as_ref());
                     }
                 }
-                Part::Content => match mode {
-                    Mode::Seal => self.message.encrypt(&self.key, bytes),
-                    Mode::Open => self.message.decrypt(&self.key, bytes),
-                },
+                Part::Content => {
+                    let begun = match mode {
+                        Mode::Seal => self.message.encrypt(&self.key, bytes),
+                        Mode::Open => self.message.decrypt(&self.key, bytes),
+                    };
+                    if !begun {
+                        return false;
+                    }
+                }
                 Part::Tag => {
                     if piece.offset == 0 {
-                        self.tag = self.message.tag(&self.key);
+                        let Some(tag) = self.message.tag(&self.key) else {
+                            return false;
+                        };
+                        self.tag = tag;
                     }
                     let tag = self.tag.get(piece.offset as usize..).unwrap_or(&[]);
                     match mode {

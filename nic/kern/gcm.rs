@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! AES-GCM in pieces of any length, as NIST SP 800-38D has it: lib/crypto's AES and GHASH, of
-//! which the library's own AES-GCM does a whole message only.
+//! AES-GCM of lib/crypto, in pieces of any length.
 
 use core::mem::MaybeUninit;
 use core::ptr;
 use kernel::prelude::*;
-use tlsdev::bindings::{self, aes_enckey, ghash_ctx, ghash_key};
+use tlsdev::bindings::{self, aes_gcm_ctx, aes_gcm_key};
 
 const BLOCK: usize = 16;
 
@@ -14,43 +13,20 @@ const BLOCK: usize = 16;
 ///
 /// # Invariants
 ///
-/// Both halves are initialised.
-pub(crate) struct Key {
-    aes: aes_enckey,
-    ghash: ghash_key,
-}
+/// The key is prepared.
+pub(crate) struct Key(aes_gcm_key);
 
 impl Key {
     /// `key` is 16 or 32 bytes long.
     pub(crate) fn new(key: &[u8]) -> Result<KBox<Self>> {
-        let mut new = KBox::new(
-            // SAFETY: Plain data.
-            unsafe { MaybeUninit::<Self>::zeroed().assume_init() },
-            GFP_KERNEL,
-        )?;
-        let mut h = [0; BLOCK];
+        // SAFETY: Plain data.
+        let zeros = unsafe { MaybeUninit::<Self>::zeroed().assume_init() };
+        let mut new = KBox::new(zeros, GFP_KERNEL)?;
         // SAFETY: `key` is readable; the invariant holds from here on.
-        unsafe {
-            kernel::error::to_result(bindings::aes_prepareenckey(
-                &mut new.aes,
-                key.as_ptr(),
-                key.len(),
-            ))?;
-            new.block(&mut h);
-            bindings::ghash_preparekey(&mut new.ghash, h.as_ptr());
-            bindings::tlsdev_wipe(h.as_mut_ptr().cast(), BLOCK);
-        }
+        kernel::error::to_result(unsafe {
+            bindings::aes_gcm_preparekey(&mut new.0, key.as_ptr(), key.len(), BLOCK)
+        })?;
         Ok(new)
-    }
-
-    /// Encrypts a block in place.
-    fn block(&self, block: &mut [u8; BLOCK]) {
-        let block = block.as_mut_ptr();
-        // SAFETY: By the invariants; input and output may be the same.
-        unsafe {
-            let key = bindings::aes_encrypt_arg { enc_key: &self.aes };
-            bindings::aes_encrypt(key, block, block);
-        }
     }
 }
 
@@ -61,111 +37,79 @@ impl Drop for Key {
     }
 }
 
-/// A message under way. Its key comes with every call.
-pub(crate) struct Message {
-    ghash: ghash_ctx,
-    /// The block that the counter was encrypted into, of which `used` bytes are.
-    stream: [u8; BLOCK],
-    used: usize,
-    nonce: [u8; 12],
-    counter: u32,
-    aad: u64,
-    content: u64,
-}
+/// A message under way, if there is one. Its key comes with every call.
+///
+/// # Invariants
+///
+/// The context is initialised.
+pub(crate) struct Message(Option<aes_gcm_ctx>);
 
-// SAFETY: The pointer to a key within is set at every call.
+// SAFETY: The pointers to a key within are set at every call.
 unsafe impl Send for Message {}
 
 impl Message {
     /// None: [`Message::begin`] has to come first.
-    pub(crate) fn none() -> Self {
-        Self {
-            // SAFETY: Plain data.
-            ghash: unsafe { MaybeUninit::zeroed().assume_init() },
-            stream: [0; BLOCK],
-            used: BLOCK,
-            nonce: [0; 12],
-            counter: 1,
-            aad: 0,
-            content: 0,
-        }
+    pub(crate) const fn none() -> Self {
+        Self(None)
     }
 
     /// Begins a message.
     pub(crate) fn begin(&mut self, key: &Key, nonce: [u8; 12], aad: &[u8]) {
-        *self = Self::none();
-        self.nonce = nonce;
-        self.aad = aad.len() as u64;
-        // SAFETY: The context is writable.
-        unsafe { bindings::tlsdev_ghash_init(&mut self.ghash, &key.ghash) };
-        self.hash(key, aad);
-        self.pad(key, aad.len());
+        // SAFETY: Plain data, writable, which is initialised here; the others are readable.
+        self.0 = unsafe {
+            let mut context = MaybeUninit::zeroed().assume_init();
+            bindings::aes_gcm_init(&mut context, nonce.as_ptr(), &key.0);
+            bindings::aes_gcm_auth_update(&mut context, aad.as_ptr(), aad.len());
+            Some(context)
+        };
     }
 
-    /// Encrypts the next bytes of the content.
-    pub(crate) fn encrypt(&mut self, key: &Key, data: &mut [u8]) {
-        self.crypt(key, data);
-        self.content = self.content.wrapping_add(data.len() as u64);
-        self.hash(key, data);
+    /// Encrypts the next bytes of the content. False if there is no message.
+    pub(crate) fn encrypt(&mut self, key: &Key, data: &mut [u8]) -> bool {
+        let data_ptr = data.as_mut_ptr();
+        self.with(key, |context| {
+            // SAFETY: The context is initialised; input and output may be the same.
+            unsafe { bindings::aes_gcm_encrypt_update(context, data_ptr, data_ptr, data.len()) };
+        })
     }
 
-    /// Decrypts the next bytes of the content.
-    pub(crate) fn decrypt(&mut self, key: &Key, data: &mut [u8]) {
-        self.hash(key, data);
-        self.content = self.content.wrapping_add(data.len() as u64);
-        self.crypt(key, data);
+    /// Decrypts the next bytes of the content. False if there is no message.
+    pub(crate) fn decrypt(&mut self, key: &Key, data: &mut [u8]) -> bool {
+        let data_ptr = data.as_mut_ptr();
+        self.with(key, |context| {
+            // SAFETY: The context is initialised; input and output may be the same.
+            unsafe { bindings::aes_gcm_decrypt_update(context, data_ptr, data_ptr, data.len()) };
+        })
     }
 
-    /// The message's tag.
-    pub(crate) fn tag(&mut self, key: &Key) -> [u8; BLOCK] {
-        self.pad(key, self.content as usize);
-        let bits = |bytes: u64| bytes.wrapping_mul(8).to_be_bytes();
-        self.hash(key, &bits(self.aad));
-        self.hash(key, &bits(self.content));
+    /// The tag of the message, which ends with that.
+    pub(crate) fn tag(&mut self, key: &Key) -> Option<[u8; BLOCK]> {
         let mut tag = [0; BLOCK];
-        self.ghash.key = &key.ghash;
-        // SAFETY: The context is initialised, `tag` has the size of the digest.
-        unsafe { bindings::ghash_final(&mut self.ghash, tag.as_mut_ptr()) };
-        for (byte, mask) in tag.iter_mut().zip(self.counter_block(key, 1)) {
-            *byte ^= mask;
-        }
-        tag
+        let tag_ptr = tag.as_mut_ptr();
+        let whole = self.with(key, |context| {
+            // SAFETY: The context is initialised, and overwritten by this; the tag has the length
+            // that the key was prepared for.
+            unsafe { bindings::aes_gcm_encrypt_final(context, tag_ptr) };
+        });
+        self.0 = None;
+        whole.then_some(tag)
     }
 
-    fn hash(&mut self, key: &Key, data: &[u8]) {
-        self.ghash.key = &key.ghash;
-        // SAFETY: The context is initialised, or all zeros but for its key, which is the same.
-        unsafe { bindings::ghash_update(&mut self.ghash, data.as_ptr(), data.len()) };
+    fn with(&mut self, key: &Key, call: impl FnOnce(&mut aes_gcm_ctx)) -> bool {
+        let Some(context) = &mut self.0 else {
+            return false;
+        };
+        context.key = &key.0;
+        context.ghash.key = &key.0.ghash;
+        call(context);
+        true
     }
+}
 
-    /// Fills up the last block of `len` bytes.
-    fn pad(&mut self, key: &Key, len: usize) {
-        let zeros = [0; BLOCK];
-        let padding = zeros.get(..len.wrapping_neg() % BLOCK).unwrap_or(&[]);
-        self.hash(key, padding);
-    }
-
-    fn counter_block(&self, key: &Key, counter: u32) -> [u8; BLOCK] {
-        let mut block = [0; BLOCK];
-        let counter = counter.to_be_bytes();
-        let bytes = Iterator::chain(self.nonce.iter(), &counter);
-        for (to, from) in block.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        key.block(&mut block);
-        block
-    }
-
-    fn crypt(&mut self, key: &Key, data: &mut [u8]) {
-        for byte in data {
-            if self.used >= BLOCK {
-                self.counter = self.counter.wrapping_add(1);
-                self.stream = self.counter_block(key, self.counter);
-                self.used = 0;
-            }
-            *byte ^= self.stream.get(self.used).copied().unwrap_or(0);
-            self.used = self.used.wrapping_add(1);
-        }
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: Plain data that nobody uses any more.
+        unsafe { bindings::tlsdev_wipe(ptr::from_mut(self).cast(), size_of::<Self>()) }
     }
 }
 
@@ -206,9 +150,10 @@ pub(crate) fn self_test() -> Result {
                 match decrypt {
                     false => message.encrypt(&key, part),
                     true => message.decrypt(&key, part),
-                }
+                };
             }
-            if !equal(&message.tag(&key), &tag) {
+            let right = message.tag(&key).is_some_and(|got| equal(&got, &tag));
+            if !right {
                 pr_err!("AES-GCM gives wrong results\n");
                 return Err(EINVAL);
             }

@@ -10,8 +10,7 @@
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
-#include <crypto/aes.h>
-#include <crypto/gf128hash.h>
+#include <crypto/aes-gcm.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 #include <net/tls.h>
