@@ -13,7 +13,7 @@ use kernel::rbtree::{RBTree, RBTreeNodeReservation};
 use kernel::sync::Arc;
 use offload_ndo::{Framer, Policy, Rx, RxVerdict};
 use tlsdev::{
-    new_bh_lock, BhLock, Config, Direction, Nic, Position, Request, Resync, Session, Skb,
+    new_bh_lock, BhLock, Config, Direction, Nic, Position, Request, Resync, Segments, Session, Skb,
 };
 
 /// The transmit side of a connection.
@@ -62,36 +62,39 @@ impl Hardware {
         })
     }
 
-    /// Encrypts a packet of a connection; it comes back if the device can't.
-    pub(crate) fn encrypt(&self, context: &mut Context, skb: Skb) -> Result<Skb, Skb> {
+    /// What goes on the wire of a packet of a connection, if the device can encrypt it.
+    pub(crate) fn encrypt(&self, context: &mut Context, skb: &Skb) -> Option<Segments> {
         let Context::Transmit(transmit) = context else {
-            return Err(skb);
+            return None;
         };
         let transmit = &mut **transmit;
         let forgets = params::get(Param::Forget);
         if transmit.forgets != forgets {
             transmit.forgets = forgets;
-            return Err(skb);
+            return None;
         }
         let begin = now_ns();
-        let headers = skb.tcp_headers();
         // The stack keeps the bytes for a retransmission: what a device does in its own memory is
         // done in a copy.
-        let Some(mut copy) = skb.private_copy() else {
-            self.statistics.count(Stat::NoMemory);
-            return Err(skb);
-        };
-        let Some(payload) = copy.bytes_mut().get_mut(headers..) else {
-            return Err(skb);
-        };
-        let sealed = transmit.engine.seal(&mut transmit.framer, payload);
+        let mut segments = self.segments(skb)?;
+        let sealed = segments.all_mut(|segment| {
+            segment.set_decrypted(false);
+            let headers = segment.tcp_headers();
+            let payload = segment.bytes_mut().get_mut(headers..);
+            payload.is_some_and(|payload| transmit.engine.seal(&mut transmit.framer, payload))
+        });
         let took = now_ns().saturating_sub(begin);
         self.statistics.add(Stat::TxNanoseconds, took);
-        if !sealed {
-            return Err(skb);
+        sealed.then_some(segments)
+    }
+
+    /// A packet as it goes on the wire, in memory of the device.
+    pub(crate) fn segments(&self, skb: &Skb) -> Option<Segments> {
+        let segments = skb.segments();
+        if segments.is_none() {
+            self.statistics.count(Stat::NoMemory);
         }
-        copy.set_decrypted(false);
-        Ok(copy.into_skb())
+        segments
     }
 
     /// Decrypts a packet if it belongs to a connection of ours and is in order; otherwise it comes

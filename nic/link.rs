@@ -188,13 +188,18 @@ impl Ethernet for Nic {
         let (end, _) = self.link.end(self.side);
         end.netdev.count_tx(skb.len());
         skb.timestamp();
-        let mut encrypted = None;
+        let mut segments = None;
         let plain = end.offload.transmit(dev, skb, |context, skb| {
-            encrypted = Some(end.hardware().encrypt(context, skb)?);
-            Ok(())
+            segments = end.hardware().encrypt(context, &skb);
+            segments.is_some().then_some(()).ok_or(skb)
         });
-        if let Some(skb) = plain.or(encrypted) {
-            self.link.send(self.side, skb);
+        match plain {
+            Some(skb) if skb.is_gso() => segments = end.hardware().segments(&skb),
+            Some(skb) => self.link.send(self.side, skb),
+            None => {}
+        }
+        for segment in segments.into_iter().flatten() {
+            self.link.send(self.side, segment);
         }
     }
 

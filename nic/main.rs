@@ -72,12 +72,14 @@ const fn bit(bit: u32) -> u64 {
 }
 
 /// What the devices can do: scattered packets, checksums that nobody needs to compute because the
-/// wire is memory, and kTLS.
+/// wire is memory, packets that are many segments, and kTLS.
 const FEATURES: u64 = {
     use tlsdev::bindings::*;
     bit(NETIF_F_SG_BIT)
         | bit(NETIF_F_HW_CSUM_BIT)
         | bit(NETIF_F_RXCSUM_BIT)
+        | bit(NETIF_F_TSO_BIT)
+        | bit(NETIF_F_TSO6_BIT)
         | bit(NETIF_F_HW_TLS_TX_BIT)
         | bit(NETIF_F_HW_TLS_RX_BIT)
 };

@@ -5,7 +5,8 @@
  * ends. Then all of it must be records of TLS 1.2 with AES-128-GCM under KEY and
  * SALT (hexadecimal), numbered from 0, that OpenSSL decrypts to octets that repeat
  * FILE. An octet that is sent twice must be the same both times. Prints
- * "listening" at first, at the end segments, octets, octets sent again and records.
+ * "listening" at first, at the end segments, octets, octets sent again, records and the
+ * octets of the longest segment.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,7 +36,7 @@
 static uint8_t *stream, *seen;
 static uint32_t first;
 static int begun;
-static size_t end, segments, again;
+static size_t end, segments, again, longest;
 
 static void *reserve(size_t size)
 {
@@ -59,6 +60,8 @@ static void take(uint32_t seq, const uint8_t *data, size_t len)
 	if (at + len > ROOM)
 		errx(EXIT_FAILURE, "segment at %zu: more than fits", at);
 	segments++;
+	if (len > longest)
+		longest = len;
 	for (i = 0; i < len; i++) {
 		if (!seen_at(at + i)) {
 			stream[at + i] = data[i];
@@ -255,6 +258,6 @@ int main(int argc, char **argv)
 	if (memmem(stream, end, wanted, 64))
 		errx(EXIT_FAILURE, "plaintext on the wire");
 	records = decrypt_stream(key, salt, wanted, period);
-	printf("%zu %zu %zu %llu\n", segments, end, again, (unsigned long long)records);
+	printf("%zu %zu %zu %llu %zu\n", segments, end, again, (unsigned long long)records, longest);
 	return EXIT_SUCCESS;
 }

@@ -11,37 +11,8 @@ import errno
 from tls_nic import *
 
 
-@contextlib.contextmanager
-def connection(pair, pattern, tx=True, rx=True, records=None, keys=None, device=WIRE, buffer=None, **options):
-    """A session whose wire is verified when the block has ended well: near end, far end, and
-    what was heard, once the block has ended."""
-    offloaded(pair, tx, rx)
-    server = pair.listen()
-    if buffer:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    keys = keys or Keys()
-    wire = Wire(server.getsockname()[1], keys, pattern, device)
-    near, far, _ = session(pair, keys, server=server, **options)
-    heard = {}
-    yield near, far, heard
-    near.close()
-    expect(far.recv(1), b"", "end of stream")
-    far.close()
-    heard.update(wire.check(records))
-
-
 def kinds(tx, rx):
     return f"{'device' if tx else 'software'} to {'device' if rx else 'software'}"
-
-
-def transfer_until(seen, near, far, total, pattern, size):
-    """Chance decides what is lost: goes on until that is seen which it shall lead to. Returns how
-    much was sent."""
-    for sent in range(0, 30 * total, total):
-        transfer(near, far, total, Shifted(pattern, sent), size)
-        if seen():
-            return sent + total
-    raise Failure("what was lost did not lead to it")
 
 
 for _tx, _rx in ((False, False), (True, False), (False, True), (True, True)):

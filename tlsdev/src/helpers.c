@@ -8,9 +8,9 @@
 #include <linux/random.h>
 #include <linux/skbuff_ref.h>
 #include <linux/tcp.h>
-#include <crypto/gf128hash.h>
 #include <crypto/utils.h>
 #include <net/dst.h>
+#include <net/gso.h>
 #include <net/inet_sock.h>
 #include <net/tcp.h>
 #include <net/tls.h>
@@ -38,6 +38,8 @@ void tlsdev_set_features(struct net_device *dev, u64 features)
 {
 	dev->hw_features = features;
 	dev->features = features;
+	/* kTLS offers no sessions to a VLAN's device. */
+	dev->vlan_features = features & ~(NETIF_F_HW_TLS_TX | NETIF_F_HW_TLS_RX);
 }
 
 void tlsdev_set_tlsdev_ops(struct net_device *dev, const struct tlsdev_ops *ops)
@@ -109,6 +111,29 @@ struct sk_buff *tlsdev_skb_copy(const struct sk_buff *skb)
 struct sk_buff *tlsdev_skb_clone(struct sk_buff *skb)
 {
 	return skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+}
+
+bool tlsdev_skb_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
+/* A list of packets, each in one piece, whose checksums are left to the device. */
+struct sk_buff *tlsdev_skb_segment(struct sk_buff *skb)
+{
+	struct sk_buff *segments = skb_gso_segment(skb, NETIF_F_HW_CSUM);
+
+	return IS_ERR(segments) ? NULL : segments;
+}
+
+struct sk_buff *tlsdev_skb_next(const struct sk_buff *skb)
+{
+	return skb->next;
+}
+
+void tlsdev_skb_unlink(struct sk_buff *skb)
+{
+	skb_mark_not_on_list(skb);
 }
 
 bool tlsdev_skb_decrypted(const struct sk_buff *skb)
@@ -288,11 +313,6 @@ unsigned int tlsdev_frag_size(const skb_frag_t *frag)
 const u8 *tlsdev_frag_map(const skb_frag_t *frag)
 {
 	return skb_frag_address(frag);
-}
-
-void tlsdev_ghash_init(struct ghash_ctx *ghash, const struct ghash_key *key)
-{
-	ghash_init(ghash, key);
 }
 
 void tlsdev_wipe(void *data, size_t len)

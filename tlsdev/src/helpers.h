@@ -34,6 +34,10 @@ unsigned char *tlsdev_skb_data(const struct sk_buff *skb);
 void tlsdev_skb_free(struct sk_buff *skb);
 struct sk_buff *tlsdev_skb_copy(const struct sk_buff *skb);
 struct sk_buff *tlsdev_skb_clone(struct sk_buff *skb);
+bool tlsdev_skb_is_gso(const struct sk_buff *skb);
+struct sk_buff *tlsdev_skb_segment(struct sk_buff *skb);
+struct sk_buff *tlsdev_skb_next(const struct sk_buff *skb);
+void tlsdev_skb_unlink(struct sk_buff *skb);
 bool tlsdev_skb_decrypted(const struct sk_buff *skb);
 void tlsdev_skb_set_decrypted(struct sk_buff *skb, bool decrypted);
 bool tlsdev_skb_offloaded(const struct sk_buff *skb);
@@ -70,7 +74,6 @@ unsigned int tlsdev_frag_size(const skb_frag_t *frag);
 const u8 *tlsdev_frag_map(const skb_frag_t *frag);
 
 /* Cryptography. */
-void tlsdev_ghash_init(struct ghash_ctx *ghash, const struct ghash_key *key);
 void tlsdev_wipe(void *data, size_t len);
 bool tlsdev_equal(const u8 *a, const u8 *b, size_t len);
 

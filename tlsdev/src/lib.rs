@@ -45,7 +45,7 @@ pub use kern::dev::Offload;
 pub use kern::frag::Prefix;
 pub use kern::lock::{Bh, BhLock};
 pub use kern::request::Request;
-pub use kern::skb::{PrivateSkb, Skb};
+pub use kern::skb::{PrivateSkb, Segments, Skb};
 pub use session::{Direction, Endpoint, Position, Session};
 pub use stat::{Counters, NAMES};
 

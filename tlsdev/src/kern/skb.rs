@@ -74,6 +74,24 @@ impl Skb {
         unsafe { Self::from_raw(bindings::tlsdev_skb_copy(self.as_raw())) }.map(PrivateSkb)
     }
 
+    /// Whether it is to become several on the wire: the device has TSO.
+    pub fn is_gso(&self) -> bool {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tlsdev_skb_is_gso(self.as_raw()) }
+    }
+
+    /// What goes on the wire: copies of it, one after the other, that nobody else has. Any context.
+    pub fn segments(&self) -> Option<Segments> {
+        if !self.is_gso() {
+            return self.private_copy().map(|copy| Segments(copy.0.into_raw()));
+        }
+        // The segments take the socket with them, and this packet may yet need it.
+        let twin = self.share()?;
+        // SAFETY: By the invariants. Without scattered memory each segment is a copy in one piece.
+        let first = unsafe { bindings::tlsdev_skb_segment(twin.as_raw()) };
+        (!first.is_null()).then_some(Segments(first))
+    }
+
     /// The same bytes once more. Any context.
     pub fn share(&self) -> Option<Self> {
         // SAFETY: By the invariants; a clone is a new packet.
@@ -169,8 +187,57 @@ impl PrivateSkb {
         self.0.set_decrypted(decrypted);
     }
 
+    /// Offset of TCP's payload, in a packet that the stack sends.
+    pub fn tcp_headers(&self) -> usize {
+        self.0.tcp_headers()
+    }
+
     /// An ordinary packet again.
     pub fn into_skb(self) -> Skb {
         self.0
+    }
+}
+
+/// Packets on their way to the wire.
+///
+/// # Invariants
+///
+/// Null or a list of packets, linked by `next`, as [`PrivateSkb`] has them.
+pub struct Segments(*mut sk_buff);
+
+impl Segments {
+    /// Shows them one after the other, until that returns false.
+    pub fn all_mut(&mut self, mut show: impl FnMut(&mut PrivateSkb) -> bool) -> bool {
+        let mut at = self.0;
+        while let Some(skb) = NonNull::new(at) {
+            // The list keeps it.
+            let mut segment = ManuallyDrop::new(PrivateSkb(Skb(skb)));
+            if !show(&mut segment) {
+                return false;
+            }
+            // SAFETY: By the invariants.
+            at = unsafe { bindings::tlsdev_skb_next(at) };
+        }
+        true
+    }
+}
+
+impl Iterator for Segments {
+    type Item = Skb;
+
+    fn next(&mut self) -> Option<Skb> {
+        let first = NonNull::new(self.0)?;
+        // SAFETY: By the invariants; the first one leaves the list.
+        unsafe {
+            self.0 = bindings::tlsdev_skb_next(first.as_ptr());
+            bindings::tlsdev_skb_unlink(first.as_ptr());
+        }
+        Some(Skb(first))
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
