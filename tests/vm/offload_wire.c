@@ -10,6 +10,7 @@
  */
 #include <arpa/inet.h>
 #include <err.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -48,31 +49,27 @@ static void *reserve(size_t size)
 	return p;
 }
 
-static int seen_at(size_t at)
-{
-	return seen[at / 8] >> at % 8 & 1;
-}
-
 static void take(uint32_t seq, const uint8_t *data, size_t len)
 {
 	size_t at = (uint32_t)(seq - first), i;
+	int sent_before;
 
 	if (at + len > ROOM)
 		errx(EXIT_FAILURE, "segment at %zu: more than fits", at);
+	sent_before = memchr(seen + at, 1, len) != NULL;
 	segments++;
 	if (len > longest)
 		longest = len;
-	for (i = 0; i < len; i++) {
-		if (!seen_at(at + i)) {
-			stream[at + i] = data[i];
-			seen[(at + i) / 8] |= 1 << (at + i) % 8;
+	for (i = 0; sent_before && i < len; i++) {
+		if (!seen[at + i])
 			continue;
-		}
 		if (stream[at + i] != data[i])
 			errx(EXIT_FAILURE, "octet %zu was sent as %02x and as %02x",
 			     at + i, stream[at + i], data[i]);
 		again++;
 	}
+	memcpy(stream + at, data, len);
+	memset(seen + at, 1, len);
 	if (at + len > end)
 		end = at + len;
 }
@@ -98,22 +95,44 @@ static void packet(const uint8_t *data, size_t len, uint16_t port)
 	}
 }
 
-static int listen_on(const char *device, uint8_t **ring)
+/* TCP over IPv4 without fragments, to a port. */
+static void hear_only(int fd, uint16_t port)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IP, 0, 6),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 9),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 4),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, ETH_HLEN),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, ETH_HLEN + 2),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 1 << 18),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)))
+		err(EXIT_FAILURE, "SO_ATTACH_FILTER");
+}
+
+static int listen_on(const char *device, uint16_t port, uint8_t **ring)
 {
 	struct tpacket_req3 req = {
 		.tp_block_size = BLOCK, .tp_block_nr = BLOCKS,
 		.tp_frame_size = FRAME, .tp_frame_nr = BLOCK / FRAME * BLOCKS,
-		.tp_retire_blk_tov = 20,
+		.tp_retire_blk_tov = 100,
 	};
 	struct sockaddr_ll addr = {
 		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = if_nametoindex(device),
 	};
-	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), version = TPACKET_V3;
+	/* Hears nothing before it is bound: the ring is not there yet. */
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), version = TPACKET_V3;
 
 	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) ||
 	    setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)))
 		err(EXIT_FAILURE, "packet socket");
+	hear_only(fd, port);
 	*ring = mmap(NULL, BLOCK * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (*ring == MAP_FAILED || bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		err(EXIT_FAILURE, "%s", device);
@@ -200,7 +219,7 @@ static uint64_t decrypt_stream(const uint8_t *key, const uint8_t *salt, const ui
 			errx(EXIT_FAILURE, "record %llu at %zu is not whole",
 			     (unsigned long long)number, at);
 		for (i = 0; i < len; i++)
-			if (!seen_at(at + i))
+			if (!seen[at + i])
 				errx(EXIT_FAILURE, "octet %zu was never sent", at + i);
 		if (record[0] < 20 || record[0] > 23 || record[1] != 3 || record[2] != 3 ||
 		    len < HEADER + NONCE + TAG)
@@ -250,8 +269,8 @@ int main(int argc, char **argv)
 		errx(EXIT_FAILURE, "%s: empty", argv[5]);
 
 	stream = reserve(ROOM);
-	seen = reserve(ROOM / 8);
-	fd = listen_on(argv[1], &ring);
+	seen = reserve(ROOM);
+	fd = listen_on(argv[1], atoi(argv[2]), &ring);
 	puts("listening");
 	fflush(stdout);
 	capture(fd, ring, atoi(argv[2]));

@@ -117,6 +117,9 @@ class Background:
         except Exception as error:  # pylint: disable=broad-except
             self._error = error
 
+    def running(self):
+        return self._thread.is_alive()
+
     def result(self, seconds=20):
         self._thread.join(seconds * SLOW)
         if self._thread.is_alive():

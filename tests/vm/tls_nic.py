@@ -249,8 +249,9 @@ class Wire:
         with open(path, "wb") as file:
             file.write(pattern.block)
         arguments = [device, str(port), keys.key.hex(), keys.salt.hex(), path]
+        # It has to keep up with who sends.
         self._process = subprocess.Popen(
-            ["./offload_wire", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ["nice", "-n", "-10", "./offload_wire", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         expect(self._process.stdout.readline(), "listening\n")
 

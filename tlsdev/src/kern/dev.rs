@@ -21,6 +21,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::Arc;
+use offload_ndo::seq::before;
 use offload_ndo::Protocol;
 
 const TX: tls_offload_ctx_dir = bindings::tls_offload_ctx_dir_TLS_OFFLOAD_CTX_DIR_TX;
@@ -127,10 +128,15 @@ impl<N: Nic> Offload<N> {
             Fate::Plain(skb) => Some(skb),
             Fate::Gone => None,
             Fate::Software(skb) => {
+                let acknowledged = before(skb.tcp_seq(), socket.unacknowledged());
                 // SAFETY: A packet of a session in state offloaded. The function takes it over.
                 let skb = unsafe { Skb::from_raw(bindings::tls_encrypt_skb(skb.into_raw())) };
                 if skb.is_none() {
-                    self.counters.count(Count::TxDropPlaintext);
+                    // The stack has no record for what is acknowledged, nor has anybody use for it.
+                    self.counters.count(match acknowledged {
+                        true => Count::TxDropAcknowledged,
+                        false => Count::TxDropPlaintext,
+                    });
                 }
                 skb
             }
