@@ -3,7 +3,8 @@
 //!
 //! A ring in memory of the caller. Records come in at the tail in the order of the stream, leave
 //! at the head when their last byte is acknowledged, and are found by a guess and a search around
-//! it: at once where records are of one length, in O(log n) steps in any case.
+//! it: at once where records are of one length, in O(log n) steps in any case. What was found last
+//! is a hint: it and the next one are looked at first.
 //!
 //! ```text
 //!   start      unacknowledged                               end
@@ -19,6 +20,7 @@
 //! * The end of the first record is behind `unacknowledged`: a record that is acknowledged but
 //!   for its last byte is still there, because a retransmission of that byte needs all of it.
 //! * All sequence numbers of the records are within 2^31 of the first, so that they have an order.
+//! * The hint is the place in the ring of one of the records, if there is any.
 //! * Bytes of the stream between two records, or between the last and `end`, are a gap: they have
 //!   been sent, but no record is known there.
 
@@ -70,6 +72,7 @@ pub struct Map<S> {
     ring: S,
     head: usize,
     len: usize,
+    hint: usize,
     start: u32,
     unacknowledged: u32,
     end: u32,
@@ -85,6 +88,7 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
             ring,
             head: 0,
             len: 0,
+            hint: 0,
             start,
             unacknowledged: start,
             end: start,
@@ -191,6 +195,9 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
                     }
                 }
             };
+            if self.index(self.hint) < step {
+                self.hint = self.slot(step);
+            }
             self.head = self.slot(step);
             self.len = self.len.saturating_sub(step);
             gone = gone.wrapping_add(step);
@@ -200,28 +207,62 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
 
     /// Where a sequence number is.
     #[inline(always)] // Its answer is taken apart at once.
-    pub fn lookup(&self, seq: u32) -> Lookup {
-        if let Some(first) = self.first() {
-            // What is sent again most is what is waited for, and new data is at the end.
-            for record in [first, self.at(self.len.wrapping_sub(1))] {
-                let offset = seq.wrapping_sub(record.start);
-                if offset < u32::from(record.len) {
-                    return Lookup::Found { record, offset };
+    pub fn lookup(&mut self, seq: u32) -> Lookup {
+        match self.in_slot(self.hint, seq) {
+            Some(found) if self.len > 0 => found,
+            _ => self.lookup_away(seq),
+        }
+    }
+
+    /// Where a sequence number is that is not in the record of the hint.
+    #[inline(never)]
+    fn lookup_away(&mut self, seq: u32) -> Lookup {
+        if self.len > 0 {
+            let last = self.slot(self.len.wrapping_sub(1));
+            if self.hint != last {
+                let next = self.next_slot(self.hint);
+                if let Some(found) = self.in_slot(next, seq) {
+                    self.hint = next;
+                    return found;
                 }
             }
-            if within(seq, first.start, self.end) {
-                let record = self.at(self.last_from(first.start, seq));
-                let offset = seq.wrapping_sub(record.start);
-                if offset < u32::from(record.len) {
-                    return Lookup::Found { record, offset };
-                }
+            // What is sent again most is what is waited for.
+            if let Some(found) = self.in_slot(self.head, seq) {
+                self.hint = self.head;
+                return found;
+            }
+            // New data, which does not lead away from what is being sent again.
+            if let Some(found) = self.in_slot(last, seq) {
+                return found;
+            }
+            if let Some(found) = self.search(seq) {
+                return found;
             }
         }
         self.lookup_outside(seq)
     }
 
+    /// A sequence number that is in the record in this slot.
+    #[inline(always)]
+    fn in_slot(&self, slot: usize, seq: u32) -> Option<Lookup> {
+        let record = *self.ring.get(slot)?;
+        let offset = seq.wrapping_sub(record.start);
+        (offset < u32::from(record.len)).then_some(Lookup::Found { record, offset })
+    }
+
+    /// A sequence number that is in none of the records that are looked at first.
+    fn search(&mut self, seq: u32) -> Option<Lookup> {
+        let origin = self.origin();
+        if !within(seq, origin, self.end) {
+            return None;
+        }
+        let slot = self.slot(self.last_from(origin, seq));
+        let found = self.in_slot(slot, seq)?;
+        self.hint = slot;
+        Some(found)
+    }
+
     /// Where a sequence number is that is in no record.
-    #[inline(never)]
     fn lookup_outside(&self, seq: u32) -> Lookup {
         if before(seq, self.unacknowledged) {
             if self.begun {
@@ -254,6 +295,21 @@ impl<S: DerefMut<Target = [Record]>> Map<S> {
             slot
         } else {
             slot.wrapping_sub(self.ring.len())
+        }
+    }
+
+    fn next_slot(&self, slot: usize) -> usize {
+        match slot.wrapping_add(1) {
+            next if next < self.ring.len() => next,
+            _ => 0,
+        }
+    }
+
+    /// The index of what is in a slot.
+    fn index(&self, slot: usize) -> usize {
+        match slot >= self.head {
+            true => slot.wrapping_sub(self.head),
+            false => slot.wrapping_sub(self.head).wrapping_add(self.ring.len()),
         }
     }
 

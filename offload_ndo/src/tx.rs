@@ -282,7 +282,7 @@ impl<S: DerefMut<Target = [Record]>> Tx<S> {
     }
 
     /// The record of a sequence number, and where in it: also in one whose header is not complete.
-    fn place(&self, seq: u32) -> Option<(Record, u32)> {
+    fn place(&mut self, seq: u32) -> Option<(Record, u32)> {
         match self.map.lookup(seq) {
             Lookup::Found { record, offset } => Some((record, offset)),
             _ => self.frontier.place(seq),

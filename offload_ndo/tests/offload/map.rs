@@ -8,9 +8,21 @@ use proptest::prelude::*;
 /// One thing that happens to both.
 #[derive(Clone, Debug)]
 enum Op {
-    Insert { gap: u64, len: u16 },
-    Acknowledge { part: u64 },
-    Lookup { part: u64 },
+    Insert {
+        gap: u64,
+        len: u16,
+    },
+    Acknowledge {
+        part: u64,
+    },
+    Lookup {
+        part: u64,
+    },
+    /// Lookups in the order of the stream.
+    Walk {
+        part: u64,
+        step: u64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -20,6 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (gap, len).prop_map(|(gap, len)| Op::Insert { gap, len }),
         1 => (0u64..1400).prop_map(|part| Op::Acknowledge { part }),
         3 => (0u64..1200).prop_map(|part| Op::Lookup { part }),
+        2 => (0u64..1200, 1u64..80).prop_map(|(part, step)| Op::Walk { part, step }),
     ]
 }
 
@@ -60,6 +73,11 @@ proptest! {
                 Op::Lookup { part } => {
                     let byte = at(part);
                     prop_assert_eq!(map.lookup(byte as u32), naive.lookup(byte));
+                }
+                Op::Walk { part, step } => {
+                    for byte in (at(part)..).step_by(step as usize).take(10) {
+                        prop_assert_eq!(map.lookup(byte as u32), naive.lookup(byte));
+                    }
                 }
             }
             prop_assert_eq!(map.len(), naive.len());

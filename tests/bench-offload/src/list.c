@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records in flight as net/tls/tls_device.c of Linux 7.2 keeps them: a linked list of
+ * Records in flight as net/tls/tls_device.c of Linux 7.3 keeps them: a linked list of
  * structures of the same size, a hint at the last record that was found, and the number
  * of the first record. Locks are left out, as they are for the map.
  */

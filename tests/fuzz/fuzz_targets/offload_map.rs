@@ -43,7 +43,11 @@ fuzz_target!(|data: &[u8]| {
                 let gone = if at > from { naive.acknowledge(at) } else { 0 };
                 assert_eq!(map.acknowledge(at as u32), gone);
             }
-            _ => assert_eq!(map.lookup(at as u32), naive.lookup(at)),
+            _ => {
+                for at in (at..).step_by(usize::from(kind)).take(4) {
+                    assert_eq!(map.lookup(at as u32), naive.lookup(at));
+                }
+            }
         }
         assert_eq!(map.len(), naive.len());
         assert_eq!(map.end(), naive.end() as u32);
