@@ -39,7 +39,7 @@ impl<N: Nic> RxSide<N> {
         received: u64,
     ) -> Result<Pin<KBox<Queued<Self>>>> {
         let state = match offload.nic.config().rx_delay {
-            0 => State::Added(add(&offload, &session, Some(start))?),
+            0 => State::Added(offload.add(&session, Some(start))?),
             delay => {
                 offload.watch_received();
                 State::Delayed(received.saturating_add(u64::from(delay)))
@@ -87,23 +87,9 @@ impl<N: Nic> Queued<RxSide<N>> {
     }
 }
 
-/// Asks the driver for a context. Process context.
-fn add<N: Nic>(
-    offload: &Offload<N>,
-    session: &Session,
-    at: Option<Position>,
-) -> Result<N::Context> {
-    let context = offload.nic.ktls_dev_add(session, at);
-    offload.counters.count(match context {
-        Ok(_) => Count::RxCtx,
-        Err(_) => Count::RxRefused,
-    });
-    context
-}
-
 impl<N: Nic> Job for RxSide<N> {
     fn run(&self) {
-        let added = add(&self.offload, &self.session, None);
+        let added = self.offload.add(&self.session, None);
         *self.state.lock() = match added {
             Ok(context) => State::Added(context),
             Err(_) => State::Refused,
@@ -113,8 +99,7 @@ impl<N: Nic> Job for RxSide<N> {
     fn end(&self) {
         let state = core::mem::replace(&mut *self.state.lock(), State::Refused);
         if let State::Added(context) = state {
-            self.offload.counters.count(Count::RxDel);
-            self.offload.nic.ktls_dev_del(Direction::Receive, context);
+            self.offload.del(Direction::Receive, context);
         }
     }
 }

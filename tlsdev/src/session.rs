@@ -4,6 +4,9 @@
 
 use crate::kern::request::Request;
 use crate::kern::secret::Secret;
+use crate::stat::Count;
+use crate::{Nic, Offload};
+use kernel::prelude::*;
 use kernel::sync::Arc;
 use offload_ndo::Protocol;
 
@@ -75,5 +78,28 @@ impl Session {
     /// need to.
     pub fn request(&self) -> Option<Arc<Request>> {
         self.request.clone()
+    }
+}
+
+impl<N: Nic> Offload<N> {
+    /// Asks the driver for a context. Process context.
+    pub(crate) fn add(&self, session: &Session, at: Option<Position>) -> Result<N::Context> {
+        let context = self.nic.ktls_dev_add(session, at);
+        self.counters.count(match (session.direction, &context) {
+            (Direction::Transmit, Ok(_)) => Count::TxCtx,
+            (Direction::Transmit, Err(_)) => Count::TxRefused,
+            (Direction::Receive, Ok(_)) => Count::RxCtx,
+            (Direction::Receive, Err(_)) => Count::RxRefused,
+        });
+        context
+    }
+
+    /// Takes a context away from the driver. Process context.
+    pub(crate) fn del(&self, direction: Direction, context: N::Context) {
+        self.counters.count(match direction {
+            Direction::Transmit => Count::TxDel,
+            Direction::Receive => Count::RxDel,
+        });
+        self.nic.ktls_dev_del(direction, context);
     }
 }

@@ -53,7 +53,7 @@ impl<N: Nic> TxSide<N> {
         let memory = KVec::from_elem(Record::default(), config.records, GFP_KERNEL)?;
         let mut context = None;
         if config.policy.delay == 0 {
-            context = Some(add(&offload, &session, start)?);
+            context = Some(offload.add(&session, Some(start))?);
         }
         let machine = Tx::new(
             session.protocol,
@@ -84,7 +84,7 @@ impl<N: Nic> TxSide<N> {
         let mut state = self.state.lock();
         if state.context.is_none() {
             drop(state);
-            let added = add(&self.offload, &self.session, at);
+            let added = self.offload.add(&self.session, Some(at));
             state = self.state.lock();
             match added {
                 Ok(context) => state.context = Some(context),
@@ -102,16 +102,6 @@ impl<N: Nic> TxSide<N> {
         }
         state.machine.resync(at.seq, at.number);
     }
-}
-
-/// Asks the driver for a context. Process context.
-fn add<N: Nic>(offload: &Offload<N>, session: &Session, at: Position) -> Result<N::Context> {
-    let context = offload.nic.ktls_dev_add(session, Some(at));
-    offload.counters.count(match context {
-        Ok(_) => Count::TxCtx,
-        Err(_) => Count::TxRefused,
-    });
-    context
 }
 
 impl<N: Nic> Queued<TxSide<N>> {
@@ -263,8 +253,7 @@ impl<N: Nic> Job for TxSide<N> {
     fn run(&self) {
         let retired = self.state.lock().retired.take();
         if let Some(context) = retired {
-            self.offload.counters.count(Count::TxDel);
-            self.offload.nic.ktls_dev_del(Direction::Transmit, context);
+            self.offload.del(Direction::Transmit, context);
         }
     }
 
@@ -273,8 +262,7 @@ impl<N: Nic> Job for TxSide<N> {
         let contexts = [state.context.take(), state.retired.take()];
         drop(state);
         for context in contexts.into_iter().flatten() {
-            self.offload.counters.count(Count::TxDel);
-            self.offload.nic.ktls_dev_del(Direction::Transmit, context);
+            self.offload.del(Direction::Transmit, context);
         }
     }
 }
