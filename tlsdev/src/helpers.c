@@ -210,6 +210,24 @@ struct tls_context *tlsdev_sock_ctx(const struct sock *sk)
 	return tls_get_ctx(sk);
 }
 
+/* A locked socket. */
+bool tlsdev_routed_to(const struct sock *sk, const struct net_device *dev)
+{
+	const struct dst_entry *dst;
+	bool direct;
+
+	rcu_read_lock();
+	dst = __sk_dst_get(sk);
+	direct = dst && dst_dev_rcu(dst) == dev;
+	rcu_read_unlock();
+	return direct;
+}
+
+bool tlsdev_zerocopy(const struct tls_context *ctx)
+{
+	return ctx->zerocopy_sendfile;
+}
+
 bool tlsdev_rx_offloaded(struct sock *sk)
 {
 	return tls_is_sk_rx_device_offloaded(sk);

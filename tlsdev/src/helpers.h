@@ -53,6 +53,8 @@ struct net_device *tlsdev_ctx_netdev(const struct tls_context *ctx);
 struct net_device *tlsdev_sock_netdev(const struct sock *sk);
 void **tlsdev_driver_ctx(struct tls_context *ctx, enum tls_offload_ctx_dir dir);
 struct tls_context *tlsdev_sock_ctx(const struct sock *sk);
+bool tlsdev_routed_to(const struct sock *sk, const struct net_device *dev);
+bool tlsdev_zerocopy(const struct tls_context *ctx);
 bool tlsdev_rx_offloaded(struct sock *sk);
 u64 tlsdev_bytes_received(const struct sock *sk);
 void tlsdev_request_resync(struct sock *sk, u32 seq);

@@ -36,6 +36,8 @@ counters! {
     TxPrefixBytes c"tx_tls_ooo_prefix_bytes"
     /// Packets that software encrypted.
     TxSoftware c"tx_tls_software_packets"
+    /// Packets that the stack had encrypted already, for another device on their way here.
+    TxPassed c"tx_tls_passed_packets"
     /// Packets from before the session.
     TxPlain c"tx_tls_skip_no_sync_data"
     /// Packets dropped because their record is acknowledged.

@@ -261,6 +261,11 @@ unsafe fn try_add<N: Nic>(
     };
     // SAFETY: By the requirement; the socket's session has room for our pointer.
     unsafe {
+        // A bond's port. When the port goes down the stack's software encrypts for the bond and
+        // once more for the next port, under the same nonce: that is plaintext again.
+        if towards == Direction::Transmit && !bindings::tlsdev_routed_to(sk, dev) {
+            return Err(unsupported());
+        }
         let offload = offload_of::<N>(dev);
         let (mut session, number) = session(info, towards).ok_or_else(unsupported)?;
         bindings::tlsdev_local_address(sk, session.local.0.as_mut_ptr());

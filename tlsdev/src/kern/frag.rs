@@ -66,6 +66,54 @@ pub(crate) unsafe fn record_at(ctx: *mut tls_context, seq: u32) -> Entry {
     }
 }
 
+/// Compares what a packet has of the stream from `seq` on with the record there, up to the end of
+/// either: how many bytes that were and whether they are the same. `None`: there is no record.
+///
+/// # Safety
+///
+/// As for [`with_record`].
+pub(crate) unsafe fn compare(
+    ctx: *mut tls_context,
+    seq: u32,
+    bytes: &[u8],
+) -> Option<(usize, bool)> {
+    // SAFETY: By the requirement; the record is null or valid.
+    unsafe {
+        with_record(ctx, seq, |record, _| {
+            if record.is_null() || bindings::tlsdev_is_start_marker(record) {
+                return None;
+            }
+            let start = bindings::tlsdev_record_start(record);
+            if before(seq, start) {
+                return None;
+            }
+            let frags = (*record).frags.iter();
+            let frags = frags.take((*record).num_frags as usize);
+            let plain = frags.flat_map(|frag| frag_bytes(frag));
+            let plain = plain.skip(seq.wrapping_sub(start) as usize);
+            let mut len = 0usize;
+            let same = plain.zip(bytes).all(|(a, b)| {
+                len = len.wrapping_add(1);
+                a == b
+            });
+            Some((len, same))
+        })
+    }
+}
+
+/// # Safety
+///
+/// A fragment of an offloaded record, which lies in memory that the kernel has mapped.
+unsafe fn frag_bytes<'a>(frag: &skb_frag_t) -> &'a [u8] {
+    // SAFETY: By the requirement.
+    unsafe {
+        core::slice::from_raw_parts(
+            bindings::tlsdev_frag_map(frag),
+            bindings::tlsdev_frag_size(frag) as usize,
+        )
+    }
+}
+
 /// Bytes of a record that are in front of a packet. They go through the device's cryptography, and
 /// not on the wire.
 ///
@@ -157,14 +205,8 @@ impl Prefix {
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut left = self.len;
         self.frags.iter().take(self.used).map(move |frag| {
-            // SAFETY: By the invariants the page is there; offloaded records lie in memory that
-            // the kernel has mapped.
-            let piece = unsafe {
-                core::slice::from_raw_parts(
-                    bindings::tlsdev_frag_map(frag),
-                    bindings::tlsdev_frag_size(frag) as usize,
-                )
-            };
+            // SAFETY: By the invariants the page is there.
+            let piece: &[u8] = unsafe { frag_bytes(frag) };
             let piece = piece.get(..left).unwrap_or(piece);
             left = left.saturating_sub(piece.len());
             piece

@@ -122,6 +122,15 @@ impl Skb {
         unsafe { bindings::tlsdev_skb_tcp_seq(self.as_raw()) }
     }
 
+    /// TCP's payload, in a packet that the stack sends, if all of the packet lies in one piece.
+    pub(crate) fn linear_payload(&self) -> Option<&[u8]> {
+        let head = self.head();
+        if head.len() < self.len() {
+            return None;
+        }
+        head.get(self.tcp_headers()..)
+    }
+
     /// Software's time stamp of sending.
     pub fn timestamp(&mut self) {
         // SAFETY: By the invariants.

@@ -3,7 +3,7 @@
 //! A socket whose transmit side is offloaded, as a packet leads to it.
 
 use super::bindings::{self, sock, tls_context};
-use super::frag::{record_at, Entry, Prefix};
+use super::frag::{compare, record_at, Entry, Prefix};
 use core::marker::PhantomData;
 
 /// # Invariants
@@ -14,6 +14,9 @@ pub(crate) struct Socket<'a> {
     ctx: *mut tls_context,
     lifetime: PhantomData<&'a sock>,
 }
+
+/// So many bytes that are the same by accident are none: they hold 38 or more of content or tags.
+const COMPARED: usize = 64;
 
 impl Socket<'_> {
     /// # Safety
@@ -38,6 +41,27 @@ impl Socket<'_> {
     pub(crate) fn record_at(&self, seq: u32) -> Entry {
         // SAFETY: By the invariants.
         unsafe { record_at(self.ctx, seq) }
+    }
+
+    /// Whether bytes of the stream from `seq` on are not what the session's records have there: they
+    /// are encrypted already.
+    pub(crate) fn differs(&self, mut seq: u32, bytes: &[u8]) -> bool {
+        let mut rest = bytes.get(..COMPARED).unwrap_or(bytes);
+        // SAFETY: By the invariants.
+        while let Some((len, same)) = unsafe { compare(self.ctx, seq, rest) } {
+            rest = rest.get(len..).unwrap_or(&[]);
+            seq = seq.wrapping_add(len as u32);
+            if !same || len == 0 {
+                return !same;
+            }
+        }
+        false
+    }
+
+    /// Whether records may lie in memory that changes.
+    pub(crate) fn zerocopy(&self) -> bool {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tlsdev_zerocopy(self.ctx) }
     }
 
     /// The first `len` bytes of a record, if it is still there.
