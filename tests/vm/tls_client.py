@@ -115,13 +115,7 @@ class Client:
                 return b""
 
     def receive_exactly(self, size):
-        data = b""
-        while len(data) < size:
-            more = self.receive(size - len(data))
-            if not more:
-                break
-            data += more
-        return data
+        return exactly(self.receive, size)
 
     def close(self):
         self.sock.close()

@@ -292,14 +292,19 @@ def session_info(sock):
     return version, suite, group, flags, value[8:264].rstrip(b"\0").decode()
 
 
-def receive_exactly(sock, size):
+def exactly(receive, size):
+    """As much as receive(most) gives, called as often as it takes; less at the end."""
     data = b""
     while len(data) < size:
-        more = sock.recv(size - len(data))
+        more = receive(size - len(data))
         if not more:
             break
         data += more
     return data
+
+
+def receive_exactly(sock, size):
+    return exactly(sock.recv, size)
 
 
 def send_close_notify(sock):
