@@ -6,7 +6,7 @@
 //! handshake messages.
 
 use crate::key_schedule::{first, Mac};
-use crate::record::Traffic;
+use crate::record::{ContentType, Traffic, HEADER_LEN, PLAINTEXT_MAX};
 use crate::{codec::copy, Crypto, Error, Established, Reason, Secret, Suite, Version};
 
 /// KeyUpdates that may come without application data between them. RFC 8446 sets no limit; each
@@ -20,6 +20,9 @@ pub const MAX_WARNINGS: u8 = 4;
 pub const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
 const CLIENT_HELLO: u8 = 1;
+
+/// Of the cipher suites' AEADs.
+const TAG_LEN: usize = 16;
 
 /// What a record that is not application data means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,42 @@ impl Session {
             }
             (22, Version::Tls12) => Err(Reason::UnexpectedMessage.into()),
             _ => Err(Reason::UnexpectedRecord.into()),
+        }
+    }
+
+    /// Why a record is refused that the driver's record protection does not take, by its header.
+    pub fn refused(&self, header: &[u8; HEADER_LEN]) -> Reason {
+        let &[kind, major, minor, high, low] = header;
+        let overhead = match (self.version, self.suite) {
+            // The content's type, and the tag.
+            (Version::Tls13, _) => 1 + TAG_LEN,
+            (Version::Tls12, Suite::Chacha20Poly1305Sha256) => TAG_LEN,
+            // RFC 5288 section 3: the explicit nonce.
+            (Version::Tls12, _) => 8 + TAG_LEN,
+        };
+        let content_type = ContentType::from_u8(kind);
+        if content_type.is_none() {
+            Reason::UnexpectedRecord
+        } else if (major, minor) != (3, 3) {
+            Reason::RecordVersion
+        } else if usize::from(u16::from_be_bytes([high, low])) > PLAINTEXT_MAX + overhead {
+            Reason::RecordOverflow
+        } else if self.version == Version::Tls13
+            && content_type != Some(ContentType::ApplicationData)
+        {
+            // RFC 8446 section 5: a change_cipher_spec is unexpected after the Finished message.
+            Reason::UnexpectedRecord
+        } else {
+            Reason::BadRecordMac
+        }
+    }
+
+    /// Why a record is refused that is authentic and has no content type: RFC 8446 section 5.4. In
+    /// TLS 1.2 it has one that does not exist.
+    pub fn untyped(&self) -> Reason {
+        match self.version {
+            Version::Tls13 => Reason::EmptyRecord,
+            Version::Tls12 => Reason::UnexpectedRecord,
         }
     }
 
@@ -252,6 +291,75 @@ mod tests {
             session(Version::Tls12).record(22, &[1, 0, 0, 40]),
             Err(Reason::NoRenegotiation.into())
         );
+    }
+
+    #[test]
+    fn refused_records_by_their_header() {
+        let mut tls12 = session(Version::Tls12);
+        let tls13 = session(Version::Tls13);
+        let header =
+            |kind: u8, minor: u8, len: usize| [kind, 3, minor, (len >> 8) as u8, len as u8];
+        for (header, by12, by13) in [
+            (
+                header(23, 3, 100),
+                Reason::BadRecordMac,
+                Reason::BadRecordMac,
+            ),
+            (header(23, 3, 1), Reason::BadRecordMac, Reason::BadRecordMac),
+            (
+                header(23, 3, 16401),
+                Reason::BadRecordMac,
+                Reason::BadRecordMac,
+            ),
+            (
+                header(23, 3, 16402),
+                Reason::BadRecordMac,
+                Reason::RecordOverflow,
+            ),
+            (
+                header(23, 3, 16408),
+                Reason::BadRecordMac,
+                Reason::RecordOverflow,
+            ),
+            (
+                header(23, 3, 16409),
+                Reason::RecordOverflow,
+                Reason::RecordOverflow,
+            ),
+            (
+                header(23, 1, 100),
+                Reason::RecordVersion,
+                Reason::RecordVersion,
+            ),
+            (
+                header(21, 3, 100),
+                Reason::BadRecordMac,
+                Reason::UnexpectedRecord,
+            ),
+            (
+                header(20, 3, 1),
+                Reason::BadRecordMac,
+                Reason::UnexpectedRecord,
+            ),
+            (
+                header(24, 3, 100),
+                Reason::UnexpectedRecord,
+                Reason::UnexpectedRecord,
+            ),
+            (
+                *b"GET /",
+                Reason::UnexpectedRecord,
+                Reason::UnexpectedRecord,
+            ),
+        ] {
+            assert_eq!(tls12.refused(&header), by12, "{header:?}");
+            assert_eq!(tls13.refused(&header), by13, "{header:?}");
+        }
+        tls12.suite = Suite::Chacha20Poly1305Sha256;
+        assert_eq!(tls12.refused(&header(23, 3, 16400)), Reason::BadRecordMac);
+        assert_eq!(tls12.refused(&header(23, 3, 16401)), Reason::RecordOverflow);
+        assert_eq!(tls12.untyped(), Reason::UnexpectedRecord);
+        assert_eq!(tls13.untyped(), Reason::EmptyRecord);
     }
 
     #[test]
