@@ -84,35 +84,25 @@ DECLARE_EVENT_CLASS(tls_hs_handshake,
 		  __entry->group, __entry->resumed, __get_str(sni), __get_str(reason))
 );
 
+#define DEFINE_TLS_HS_EVENT(name)			\
+DEFINE_EVENT(tls_hs_handshake, name,			\
+	TP_PROTO(const struct tls_hs_trace *t),		\
+	TP_ARGS(t))
+
 /* A connection whose TLS handshake begins. */
-DEFINE_EVENT(tls_hs_handshake, tls_hs_start,
-	TP_PROTO(const struct tls_hs_trace *t),
-	TP_ARGS(t)
-);
+DEFINE_TLS_HS_EVENT(tls_hs_start);
 
 /* Its ClientHello was taken, and what could be said at once is said. */
-DEFINE_EVENT(tls_hs_handshake, tls_hs_hello,
-	TP_PROTO(const struct tls_hs_trace *t),
-	TP_ARGS(t)
-);
+DEFINE_TLS_HS_EVENT(tls_hs_hello);
 
 /* The handshake is complete. */
-DEFINE_EVENT(tls_hs_handshake, tls_hs_done,
-	TP_PROTO(const struct tls_hs_trace *t),
-	TP_ARGS(t)
-);
+DEFINE_TLS_HS_EVENT(tls_hs_done);
 
 /* The connection is user space's, nothing read; the reason is a counter's name. */
-DEFINE_EVENT(tls_hs_handshake, tls_hs_fallback,
-	TP_PROTO(const struct tls_hs_trace *t),
-	TP_ARGS(t)
-);
+DEFINE_TLS_HS_EVENT(tls_hs_fallback);
 
 /* The handshake has ended in neither way. */
-DEFINE_EVENT(tls_hs_handshake, tls_hs_fail,
-	TP_PROTO(const struct tls_hs_trace *t),
-	TP_ARGS(t)
-);
+DEFINE_TLS_HS_EVENT(tls_hs_fail);
 
 #endif /* _TLS_HS_TRACE_H */
 
