@@ -6,9 +6,9 @@
 //! Process context. The keys' lock is held while records of ours are sent and keys changed.
 
 use crate::crypto::Lib;
-use crate::kern::errno::{ECONNRESET, EPROTO};
+use crate::kern::errno::{EBADMSG, ECONNRESET, EPROTO};
 use crate::kern::ktls::Direction;
-use crate::kern::session::{SessionSocket, Waiting, CONTROL_MAX};
+use crate::kern::session::{Refusal, SessionSocket, Waiting, CONTROL_MAX};
 use crate::kern::uapi::{tls_hs_info, TLS_HS_INFO_RESUMED, TLS_HS_INFO_TICKET_AGE};
 use crate::stat::Counter;
 use kernel::ffi::{c_char, c_int};
@@ -48,11 +48,16 @@ pub(crate) enum Next {
 pub(crate) struct Session {
     #[pin]
     keys: Mutex<tls_hs::session::Session>,
+    /// Held by who discards. Taken before `keys`.
+    #[pin]
+    discarding: Mutex<()>,
     info: tls_hs_info,
     /// What reads return from here on, or [`GOES_ON`].
     ended: Atomic<i32>,
-    /// Our close_notify or alert is sent.
+    /// Our close_notify or alert is sent, or about to be.
     closed: Atomic<i32>,
+    /// Level and description of an alert that is about to be sent, 0 for none.
+    farewell: Atomic<i32>,
     /// The client asked for new keys of ours.
     update_due: Atomic<i32>,
     /// No data has come since some other record did.
@@ -71,9 +76,11 @@ impl Session {
     ) -> impl PinInit<Self> + 'a {
         pin_init!(Self {
             keys <- new_mutex!(tls_hs::session::Session::new(established)),
+            discarding <- new_mutex!(()),
             info: info(established, protocol),
             ended: Atomic::new(GOES_ON),
             closed: Atomic::new(0),
+            farewell: Atomic::new(0),
             update_due: Atomic::new(0),
             quiet: Atomic::new(0),
             deaf: Atomic::new(0),
@@ -93,6 +100,18 @@ impl Session {
             GOES_ON => None,
             0 => Some(0),
             _ => Some(self.ended.xchg(0, Relaxed)),
+        }
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed) != GOES_ON
+    }
+
+    /// Nobody was told of `end`, which came from [`Session::end`] if that has said anything.
+    pub(crate) fn say_again(&self, end: c_int) {
+        if end < 0 && self.ended.load(Relaxed) == 0 {
+            self.ended.store(end, Relaxed);
         }
     }
 
@@ -118,14 +137,27 @@ impl Session {
     ///
     /// As [`Session::control`].
     pub(crate) fn discard(&self, socket: &SessionSocket<'_>) -> Result {
+        let _guard = self.discarding.lock();
         for _ in 0..DISCARD_MAX {
-            match socket.waiting()? {
-                Waiting::Nothing => break,
-                Waiting::Data => socket.forget_data()?,
-                Waiting::Control(_) => {
-                    if matches!(self.control(socket)?, Next::End) {
+            if self.has_ended() {
+                break;
+            }
+            match socket.waiting() {
+                Ok(Waiting::Data) => socket.forget_data()?,
+                Ok(Waiting::Control(_)) => {
+                    self.control(socket)?;
+                }
+                Ok(Waiting::Nothing) => {
+                    if socket.is_stopped() {
+                        self.refuse(socket);
+                    }
+                    break;
+                }
+                Err(err) => {
+                    if self.refuse(socket) {
                         break;
                     }
+                    return Err(err);
                 }
             }
         }
@@ -139,10 +171,17 @@ impl Session {
             return self.discard(socket);
         }
         for _ in 0..FINISH_MAX {
-            let Waiting::Control(_) = socket.waiting()? else {
-                break;
-            };
-            self.control(socket)?;
+            match socket.waiting()? {
+                Waiting::Control(_) => {
+                    self.control(socket)?;
+                }
+                Waiting::Nothing if socket.is_done() => {
+                    // No more than the beginning of a record that does not come.
+                    socket.forget_all();
+                    break;
+                }
+                _ => break,
+            }
         }
         Ok(())
     }
@@ -177,16 +216,17 @@ impl Session {
             Ok(Event::Alert(_)) => {
                 socket.stats().count(Counter::PeerAlert);
                 self.closed.store(1, Relaxed);
-                Err(self.fail(ECONNRESET.into()))
+                Err(self.fail(socket, ECONNRESET.into()))
             }
             Ok(Event::KeyUpdate { answer }) => {
                 socket.stats().count(Counter::KeyUpdate);
                 let version = keys.version();
                 let mut next = Traffic::plain();
                 keys.next_client(&mut Lib, &mut next);
-                socket
-                    .set_keys(Direction::Rx, version, &next)
-                    .map_err(|err| self.fail(err))?;
+                if let Err(err) = socket.set_keys(Direction::Rx, version, &next) {
+                    self.goodbye(socket, FATAL, AlertDescription::InternalError);
+                    return Err(self.fail(socket, err));
+                }
                 if answer {
                     self.update_due.store(1, Relaxed);
                 }
@@ -197,15 +237,44 @@ impl Session {
                 if let Some(alert) = error.0.alert() {
                     self.goodbye(socket, FATAL, alert);
                 }
-                Err(self.fail(EPROTO.into()))
+                Err(self.fail(socket, EPROTO.into()))
             }
         }
     }
 
-    /// The next read ends with `err`, and nothing is sent any more.
-    fn fail(&self, err: Error) -> Error {
+    /// kTLS does not go on: breaks the session off with an alert if that is because of what the
+    /// client has sent. Returns whether reads have come to the end by that, which [`Session::end`]
+    /// says.
+    pub(crate) fn refuse(&self, socket: &SessionSocket<'_>) -> bool {
+        let keys = self.keys.lock();
+        let Some((refusal, is_next)) = socket.refusal() else {
+            return false;
+        };
+        if !self.is_broken() {
+            let reason = match refusal {
+                Refusal::Header(header) => keys.refused(&header),
+                Refusal::Untyped => keys.untyped(),
+            };
+            socket.stats().count(reason);
+            self.broken.store(1, Relaxed);
+            if let Some(alert) = reason.alert() {
+                self.goodbye(socket, FATAL, alert);
+            }
+        }
+        if is_next {
+            self.fail(socket, EBADMSG.into());
+        }
+        is_next
+    }
+
+    /// The next read ends with `err`, nothing is sent any more, and the connection ends.
+    fn fail(&self, socket: &SessionSocket<'_>, err: Error) -> Error {
         self.broken.store(1, Relaxed);
-        self.ended.store(err.to_errno(), Relaxed);
+        // Only the first is said.
+        let _ = self.ended.cmpxchg(GOES_ON, err.to_errno(), Relaxed);
+        if self.farewell().is_none() {
+            socket.hang_up();
+        }
         err
     }
 
@@ -234,7 +303,7 @@ impl Session {
         keys.next_server(&mut Lib, &mut next);
         socket
             .set_keys(Direction::Tx, version, &next)
-            .map_err(|err| self.fail(err))
+            .map_err(|err| self.fail(socket, err))
     }
 
     /// The program has sent a record of a type of its own choice, 0 for application data.
@@ -244,8 +313,8 @@ impl Session {
         }
     }
 
-    /// Sends close_notify, unless something final was sent already. If the send buffer has no room
-    /// the client sees the end of the connection only.
+    /// Sends close_notify, unless something final was sent already. While another thread sends, the
+    /// client sees the end of the connection only.
     pub(crate) fn close(&self, socket: &SessionSocket<'_>) {
         self.goodbye(socket, WARNING, AlertDescription::CloseNotify);
     }
@@ -259,9 +328,24 @@ impl Session {
 
     fn goodbye(&self, socket: &SessionSocket<'_>, level: u8, alert: AlertDescription) {
         if self.closed.xchg(1, Full) == 0 {
-            // Nobody is left to hear of an error.
-            let _ = socket.send_record(ALERT, &[level, alert as u8], false);
+            let alert = i32::from(u16::from_be_bytes([level, alert as u8]));
+            self.farewell.store(alert, Relaxed);
+            socket.say_farewell();
         }
+    }
+
+    /// Level and description of the alert that is to be sent as our last record.
+    pub(crate) fn farewell(&self) -> Option<[u8; 2]> {
+        let [_, _, level, description] = self.farewell.load(Relaxed).to_be_bytes();
+        (level != 0).then_some([level, description])
+    }
+
+    /// TCP has taken [`Session::farewell`], or never will.
+    pub(crate) fn said_farewell(&self, socket: &SessionSocket<'_>) {
+        if let Some([FATAL, _]) = self.farewell() {
+            socket.hang_up();
+        }
+        self.farewell.store(0, Relaxed);
     }
 }
 

@@ -240,6 +240,22 @@ void tls_hs_call_data_ready(struct sock *sk)
 	READ_ONCE(sk->sk_data_ready)(sk);
 }
 
+int tls_hs_sock_err(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_err);
+}
+
+void tls_hs_forget_sock_err(struct sock *sk, int err)
+{
+	cmpxchg(&sk->sk_err, err, 0);
+}
+
+/* What poll says at the end of file. */
+__poll_t tls_hs_poll_end(void)
+{
+	return EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+}
+
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more)
 {
 	pr_warn("tls_hs: port %u: %s (%u times since the last such line)\n",

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kmod.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/unaligned.h>
+#include <net/compat.h>
+#include <net/snmp.h>
 #include <net/tcp.h>
 #include <net/tls.h>
 
@@ -64,6 +67,18 @@ void tls_hs_want_record_type(struct msghdr *msg, struct tls_hs_control *control)
 	msg->msg_control_is_user = false;
 }
 
+/* In recvmsg: whether the caller has room for the type of the record. */
+bool tls_hs_has_type_room(const struct msghdr *msg)
+{
+	size_t least = CMSG_LEN(sizeof(u8));
+
+#ifdef CONFIG_COMPAT
+	if (msg->msg_flags & MSG_CMSG_COMPAT)
+		least = sizeof(struct compat_cmsghdr) + sizeof(u8);
+#endif
+	return msg->msg_controllen >= least;
+}
+
 /* After recvmsg: the type of the record, 0 if there was none. */
 u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control)
 {
@@ -89,11 +104,60 @@ int tls_hs_put_option(char __user *value, int __user *len, const void *from, uns
 	return 0;
 }
 
+static struct tls_sw_context_rx *rx_ctx(const struct sock *sk)
+{
+	return tls_sw_ctx_rx(tls_get_ctx(sk));
+}
+
 bool tls_hs_key_update_pending(const struct sock *sk)
 {
-	const struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+	const struct tls_sw_context_rx *rx = rx_ctx(sk);
 
 	return rx && READ_ONCE(rx->key_update_pending);
+}
+
+/* Whether kTLS has met a header that it refuses: it parses nothing more. */
+bool tls_hs_rx_stopped(const struct sock *sk)
+{
+	const struct tls_sw_context_rx *rx = rx_ctx(sk);
+
+	return rx && data_race(rx->strp.stopped != 0);
+}
+
+/* Whether kTLS has decrypted records that nobody has read. */
+bool tls_hs_rx_listed(const struct sock *sk)
+{
+	return !skb_queue_empty_lockless(&rx_ctx(sk)->rx_list);
+}
+
+/* Grows with each record that is read, with the present key. */
+u64 tls_hs_records_read(const struct sock *sk)
+{
+	return data_race(get_unaligned_be64(tls_get_ctx(sk)->rx.rec_seq)) -
+	       skb_queue_len_lockless(&rx_ctx(sk)->rx_list);
+}
+
+/*
+ * The first bytes of the record that kTLS is at, if it has taken them off the
+ * receive queue; an error if they are there still. The socket is locked.
+ */
+int tls_hs_taken_bits(const struct sock *sk, void *to, int len)
+{
+	const struct tls_strparser *strp = &rx_ctx(sk)->strp;
+
+	return strp->copy_mode ? skb_copy_bits(strp->anchor, 0, to, len) : -ENODATA;
+}
+
+/* Records of the network namespace that did not authenticate. */
+unsigned long tls_hs_decrypt_failures(const struct sock *sk)
+{
+	const struct linux_tls_mib __percpu *mib = sock_net(sk)->mib.tls_statistics;
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(mib, cpu)->mibs[LINUX_MIB_TLSDECRYPTERROR]);
+	return sum;
 }
 
 /* Whether something sent now can reach the peer, and will not be cut off by a reset. */
@@ -102,6 +166,23 @@ bool tls_hs_can_send(const struct sock *sk)
 	if (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime)
 		return false;
 	return (1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT);
+}
+
+/* The answer to a write when nothing may be sent any more. */
+int tls_hs_broken_pipe(unsigned int flags)
+{
+	if (!(flags & MSG_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
+	return -EPIPE;
+}
+
+/* Makes room for @bytes behind what is in the send buffer, whatever its limits. */
+void tls_hs_open_send_buffer(struct sock *sk, int bytes)
+{
+	lock_sock(sk);
+	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, U32_MAX);
+	WRITE_ONCE(sk->sk_sndbuf, max(sk->sk_sndbuf, sk->sk_wmem_queued + bytes));
+	release_sock(sk);
 }
 
 static u32 bytes_between(u32 start, u32 end)

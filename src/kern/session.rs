@@ -12,23 +12,24 @@
 //!
 //! # Locking
 //!
-//! All functions run in process context. Who sends data or changes the sending keys holds the lock
-//! of [`send`]; the session's own locks nest inside it.
+//! All functions run in process context. Who sends or changes the sending keys holds the lock of
+//! [`send`]; the session's own locks nest inside it. Under these it is only tried: an alert that
+//! finds somebody sending is left to him.
 
+mod receive;
 mod send;
 
-use self::send::{Sender, APPLICATION_DATA, HANDSHAKE};
-use super::bindings::{self, msghdr, pipe_inode_info, proto_ops, sock, socket, sockptr_t};
-use super::errno::{EKEYEXPIRED, ENOPROTOOPT, EOPNOTSUPP};
+pub(crate) use self::receive::{Refusal, Waiting};
+use self::send::Sender;
+use super::bindings::{self, file, msghdr, poll_table_struct, proto_ops, sock, socket, sockptr_t};
+use super::errno::{ENOPROTOOPT, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
 use super::stat::{Gauge, Stats};
 use super::sysctl::Sysctls;
+use super::this_module;
 use super::uapi::{OptionValue, UserBuffer};
-use super::{this_module, to_result};
-use crate::record::RECORD_MAX;
-use crate::session::{Next, Session};
+use crate::session::Session;
 use crate::sysctl::Sysctl;
-use core::mem::MaybeUninit;
 use kernel::ffi::{c_char, c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -89,9 +90,10 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
                     ops.write(core::ptr::read(stock));
                     (*ops).owner = this_module();
                     (*ops).release = Some(release);
-                    (*ops).recvmsg = Some(recvmsg);
+                    (*ops).recvmsg = Some(receive::recvmsg);
                     (*ops).sendmsg = Some(sendmsg);
-                    (*ops).splice_read = Some(splice_read);
+                    (*ops).splice_read = Some(receive::splice_read);
+                    (*ops).poll = Some(poll);
                     (*ops).shutdown = Some(shutdown);
                     (*ops).setsockopt = Some(setsockopt);
                     (*ops).getsockopt = Some(getsockopt);
@@ -125,16 +127,6 @@ pub(super) unsafe fn is_ours(socket: *mut socket) -> bool {
             .release
             .is_some_and(|f| f as usize == release as usize)
     }
-}
-
-/// What is next on a socket.
-pub(crate) enum Waiting {
-    /// Nothing yet, or the end.
-    Nothing,
-    /// Application data.
-    Data,
-    /// A record of this type.
-    Control(u8),
 }
 
 /// A socket with a session. Process context.
@@ -208,31 +200,12 @@ impl<'a> SessionSocket<'a> {
         }
     }
 
-    /// Sends one record of a type other than application data.
-    pub(crate) fn send_record(&self, content_type: u8, content: &[u8], wait: bool) -> Result {
-        let Some(sendmsg) = self.stock().sendmsg else {
-            return Err(EOPNOTSUPP.into());
-        };
-        let mut control = bindings::tls_hs_control::default();
-        // SAFETY: All buffers live through the call and are only read.
-        let sent = unsafe {
-            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
-            let mut vec = kernel_vec(content.as_ptr().cast_mut(), content.len());
-            bindings::tls_hs_put_record_type(&mut msg, &mut control, content_type);
-            msg.msg_flags = bindings::MSG_NOSIGNAL;
-            if !wait {
-                msg.msg_flags |= bindings::MSG_DONTWAIT;
-            }
-            bindings::iov_iter_kvec(
-                &mut msg.msg_iter,
-                bindings::ITER_SOURCE as c_uint,
-                &raw mut vec,
-                1,
-                content.len(),
-            );
-            sendmsg(self.socket, &mut msg, content.len())
-        };
-        to_result(sent.min(0))
+    /// Ends the connection both ways: who waits to read or write is woken.
+    pub(crate) fn hang_up(&self) {
+        if let Some(shutdown) = self.stock().shutdown {
+            // SAFETY: By the invariants. SHUT_RDWR is 2; it fails if TCP's connection is over.
+            unsafe { shutdown(self.socket, 2) };
+        }
     }
 
     /// Whether the present sending keys have protected as many records as they should.
@@ -241,121 +214,6 @@ impl<'a> SessionSocket<'a> {
         unsafe {
             let most = Sysctls::of(self.sk()).get(Sysctl::RekeyRecords);
             bindings::tls_hs_records_sent(self.sk()) >= u64::from(most)
-        }
-    }
-
-    /// What is next on the socket, without waiting for it.
-    pub(crate) fn waiting(&self) -> Result<Waiting> {
-        self.look(bindings::MSG_DONTWAIT)
-    }
-
-    /// As [`Self::waiting`], but waits unless `flags` say otherwise.
-    fn look(&self, flags: u32) -> Result<Waiting> {
-        let mut content = [0; 1];
-        match self.receive(&mut content, flags | bindings::MSG_PEEK) {
-            Ok((_, APPLICATION_DATA)) => Ok(Waiting::Data),
-            // The end.
-            Ok((_, 0)) => Ok(Waiting::Nothing),
-            Ok((_, content_type)) => Ok(Waiting::Control(content_type)),
-            Err(err) if err == EAGAIN && flags & bindings::MSG_DONTWAIT != 0 => {
-                Ok(Waiting::Nothing)
-            }
-            Err(err) => Err(err),
-        }
-    }
-
-    /// Takes data off the socket, as much as a record has.
-    pub(crate) fn forget_data(&self) -> Result {
-        let mut content = KVec::from_elem(0u8, RECORD_MAX as usize, GFP_KERNEL)?;
-        self.receive(&mut content, bindings::MSG_DONTWAIT)?;
-        Ok(())
-    }
-
-    /// Takes a record off the socket that is not application data, if one is next; returns its type
-    /// and how much of `content` it fills. Only one thread at a time may call this.
-    pub(crate) fn take_record(
-        &self,
-        content: &mut [u8; CONTROL_MAX],
-    ) -> Result<Option<(u8, usize)>> {
-        // Only a look first: data is not ours to take, and another thread may have been here.
-        let Waiting::Control(_) = self.waiting()? else {
-            return Ok(None);
-        };
-        let (len, content_type) = self.receive(content, bindings::MSG_DONTWAIT)?;
-        Ok(Some((content_type, len)))
-    }
-
-    /// Receives into a kernel buffer; returns how much, and the record's type, 0 at the end.
-    fn receive(&self, content: &mut [u8], flags: u32) -> Result<(usize, u8)> {
-        let Some(recvmsg) = self.stock().recvmsg else {
-            return Err(EOPNOTSUPP.into());
-        };
-        let mut control = bindings::tls_hs_control::default();
-        // SAFETY: All buffers live through the call; lengths are theirs.
-        unsafe {
-            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
-            let mut vec = kernel_vec(content.as_mut_ptr(), content.len());
-            bindings::tls_hs_want_record_type(&mut msg, &mut control);
-            bindings::iov_iter_kvec(
-                &mut msg.msg_iter,
-                bindings::ITER_DEST as c_uint,
-                &raw mut vec,
-                1,
-                content.len(),
-            );
-            let len = recvmsg(self.socket, &mut msg, content.len(), flags as c_int);
-            to_result(len.min(0))?;
-            Ok((len as usize, bindings::tls_hs_record_type(&msg, &control)))
-        }
-    }
-
-    /// Waits for a record that is not a handshake message, for a program that wants control messages
-    /// but has no keys to give to kTLS. With an error number unless there is one.
-    fn past_handshake(&self, flags: u32) -> Result {
-        let flags = flags & bindings::MSG_DONTWAIT;
-        while let Waiting::Control(HANDSHAKE) = self.look(flags)? {
-            self.session().control(self)?;
-        }
-        Ok(())
-    }
-
-    /// What a read returns after SHUT_RD: the end, or why the session has ended.
-    fn read_nothing(&self) -> c_int {
-        let error = self.session().discard(self).err();
-        let end = self.session().end();
-        end.unwrap_or(error.map_or(0, Error::to_errno))
-    }
-
-    /// Repeats `call` as long as it stops at a record that is not application data, which stock says
-    /// with `stopped`, or with EKEYEXPIRED when a KeyUpdate has been seen before.
-    fn past_control(&self, stopped: Error, mut call: impl FnMut() -> isize) -> isize {
-        let [stopped, expired] = [stopped.to_errno(), EKEYEXPIRED.to_errno()].map(|e| e as isize);
-        loop {
-            if let Some(end) = self.session().end() {
-                return end as isize;
-            }
-            let result = call();
-            if result > 0 {
-                self.session().received_data();
-                // Stock has met a KeyUpdate behind the data, and does not call the socket readable
-                // before the keys are changed.
-                // SAFETY: By the invariants kTLS is on the socket.
-                if unsafe { bindings::tls_hs_key_update_pending(self.sk()) } {
-                    // What is wrong is said by the next call.
-                    let _ = self.session().control(self);
-                }
-                return result;
-            }
-            if result != stopped && result != expired {
-                return result;
-            }
-            match self.session().control(self) {
-                Ok(Next::GoOn) => {}
-                Ok(Next::End) => return 0,
-                Err(err) => {
-                    return self.session().end().unwrap_or(err.to_errno()) as isize;
-                }
-            }
         }
     }
 }
@@ -370,90 +228,49 @@ fn kernel_vec(base: *mut u8, len: usize) -> bindings::kvec {
 /// # Safety
 ///
 /// The socket layer calls this, for a socket that has our table.
-unsafe extern "C" fn recvmsg(
-    socket: *mut socket,
-    msg: *mut msghdr,
-    len: usize,
-    flags: c_int,
-) -> c_int {
-    // SAFETY: The caller has a reference to the socket and passes a valid message.
-    unsafe {
-        let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().recvmsg else {
-            return EOPNOTSUPP.to_errno();
-        };
-        if flags as u32 & bindings::MSG_ERRQUEUE != 0 {
-            return stock(socket, msg, len, flags);
-        }
-        if this.session().is_deaf() {
-            return this.read_nothing();
-        }
-        if (*msg).msg_controllen != 0 {
-            return match this.past_handshake(flags as u32) {
-                Ok(()) => stock(socket, msg, len, flags),
-                Err(err) => this.session().end().unwrap_or(err.to_errno()),
-            };
-        }
-        // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
-        let all =
-            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
-        let mut got = 0;
-        loop {
-            let rest = len.saturating_sub(got);
-            let result = this.past_control(EIO, || stock(socket, msg, rest, flags) as isize);
-            match usize::try_from(result) {
-                Ok(more) if more > 0 => got = got.saturating_add(more),
-                _ if got > 0 => return got as c_int,
-                _ => return result as c_int,
-            }
-            if !all || got >= len {
-                return got as c_int;
-            }
-        }
-    }
-}
-
-/// # Safety
-///
-/// The socket layer calls this, for a socket that has our table.
-unsafe extern "C" fn splice_read(
-    socket: *mut socket,
-    pos: *mut bindings::loff_t,
-    pipe: *mut pipe_inode_info,
-    len: usize,
-    flags: c_uint,
-) -> isize {
-    // SAFETY: The caller has a reference to the socket and passes valid arguments.
-    unsafe {
-        let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().splice_read else {
-            return EOPNOTSUPP.to_errno() as isize;
-        };
-        if this.session().is_deaf() {
-            return this.read_nothing() as isize;
-        }
-        this.past_control(EINVAL, || stock(socket, pos, pipe, len, flags))
-    }
-}
-
-/// # Safety
-///
-/// The socket layer calls this, for a socket that has our table.
 unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) -> c_int {
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
         let this = SessionSocket::of(socket);
         let sk = this.sk();
         if this.session().is_deaf() {
-            // Nobody else sees alerts and KeyUpdates. What is wrong is said below.
+            // What has just come may be an alert or a KeyUpdate. What is wrong is said below.
             let _ = this.session().discard(&this);
+        } else if this.is_refusing() {
+            this.session().refuse(&this);
+        }
+        if this.session().is_broken() {
+            return bindings::tls_hs_broken_pipe((*msg).msg_flags);
         }
         let shutdown = u32::from((&raw const (*sk).sk_shutdown).read_volatile());
-        if shutdown & bindings::SEND_SHUTDOWN != 0 || this.session().is_broken() {
+        if shutdown & bindings::SEND_SHUTDOWN != 0 {
             // kTLS would take data for a record that can't be sent any more.
             return bindings::sk_stream_error(sk, (*msg).msg_flags as c_int, EPIPE.to_errno());
         }
         this.send(msg, len) as c_int
+    }
+}
+
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+unsafe extern "C" fn poll(
+    file: *mut file,
+    socket: *mut socket,
+    wait: *mut poll_table_struct,
+) -> bindings::__poll_t {
+    // SAFETY: The caller has a reference to the socket and passes valid arguments.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let mask = this
+            .stock()
+            .poll
+            .map_or(0, |stock| stock(file, socket, wait));
+        // Stock knows of no end before TCP's, and forgets that it has stopped.
+        if this.session().has_ended() || (this.is_stopped() && !this.has_listed()) {
+            return mask | bindings::tls_hs_poll_end();
+        }
+        mask
     }
 }
 
@@ -469,6 +286,8 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
         };
         // SHUT_RD is 0, SHUT_WR 1, SHUT_RDWR 2.
         if matches!(how, 1 | 2) {
+            // The flusher would be somebody who sends.
+            this.accepted.sender.stop();
             this.session().close(&this);
         }
         if matches!(how, 0 | 2) {
@@ -493,6 +312,9 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         this.accepted.sender.stop();
         if bindings::tls_hs_can_send(this.sk()) {
             this.session().release(&this);
+        }
+        if this.session().is_broken() {
+            this.forget_all();
         }
         let result = stock.map_or(0, |stock| stock(socket));
         drop(Pin::new_unchecked(KBox::from_raw(accepted)));

@@ -73,55 +73,14 @@ impl<'a> Stream<'a> {
     /// Copies bytes from `at` past the first unconsumed one, without consuming them. Returns how
     /// many: less than `out` holds if fewer have arrived.
     pub(crate) fn peek(&self, at: usize, out: &mut [u8]) -> usize {
-        let Ok(at) = u32::try_from(at) else { return 0 };
-        let mut copied = 0;
-        // SAFETY: The queue and the socket are stable under the socket lock; the walk ends at the
-        // list's head.
-        unsafe {
-            let mut seq = (*tcp_sk(self.sk)).copied_seq.wrapping_add(at);
-            let head = &raw mut (*self.sk).sk_receive_queue;
-            let mut skb = next(head.cast());
-            while skb != head.cast() {
-                let start = (*(&raw const (*skb).cb).cast::<bindings::tcp_skb_cb>()).seq;
-                let skip = seq.wrapping_sub(start);
-                if skip > u32::MAX / 2 {
-                    break;
-                }
-                if let Some(rest) = (*skb).len.checked_sub(skip).filter(|&rest| rest > 0) {
-                    let Some(to) = out.get_mut(copied..) else {
-                        break;
-                    };
-                    let len = to.len().min(rest as usize);
-                    if bindings::skb_copy_bits(
-                        skb,
-                        skip as c_int,
-                        to.as_mut_ptr().cast(),
-                        len as c_int,
-                    ) != 0
-                    {
-                        break;
-                    }
-                    copied = copied.saturating_add(len);
-                    seq = seq.wrapping_add(len as u32);
-                    if copied == out.len() {
-                        break;
-                    }
-                }
-                skb = next(skb);
-            }
-        }
-        copied
+        // SAFETY: By the invariants the socket is a locked TCP socket.
+        unsafe { peek(self.sk, at, out) }
     }
 
     /// Consumes up to `len` bytes; returns how many it could not.
     pub(crate) fn consume(&mut self, len: usize) -> usize {
-        let mut desc = bindings::read_descriptor_t {
-            count: len,
-            ..Default::default()
-        };
-        // SAFETY: By the invariants the socket is locked; the actor only counts.
-        unsafe { bindings::tcp_read_sock(self.sk, &mut desc, Some(discard)) };
-        desc.count
+        // SAFETY: By the invariants the socket is a locked TCP socket.
+        unsafe { consume(self.sk, len) }
     }
 
     /// Hands bytes to TCP and returns how many it took: 0 when the send buffer is full (the
@@ -156,6 +115,62 @@ impl<'a> Stream<'a> {
         to_result(sent.min(0))?;
         Ok(sent as usize)
     }
+}
+
+/// As [`Stream::peek`].
+///
+/// # Safety
+///
+/// `sk` is a locked TCP socket.
+pub(super) unsafe fn peek(sk: *mut sock, at: usize, out: &mut [u8]) -> usize {
+    let Ok(at) = u32::try_from(at) else { return 0 };
+    let mut copied = 0;
+    // SAFETY: The queue and the socket are stable under the socket lock; the walk ends at the
+    // list's head.
+    unsafe {
+        let mut seq = (*tcp_sk(sk)).copied_seq.wrapping_add(at);
+        let head = &raw mut (*sk).sk_receive_queue;
+        let mut skb = next(head.cast());
+        while skb != head.cast() {
+            let start = (*(&raw const (*skb).cb).cast::<bindings::tcp_skb_cb>()).seq;
+            let skip = seq.wrapping_sub(start);
+            if skip > u32::MAX / 2 {
+                break;
+            }
+            if let Some(rest) = (*skb).len.checked_sub(skip).filter(|&rest| rest > 0) {
+                let Some(to) = out.get_mut(copied..) else {
+                    break;
+                };
+                let len = to.len().min(rest as usize);
+                let to = to.as_mut_ptr().cast();
+                if bindings::skb_copy_bits(skb, skip as c_int, to, len as c_int) != 0 {
+                    break;
+                }
+                copied = copied.saturating_add(len);
+                seq = seq.wrapping_add(len as u32);
+                if copied == out.len() {
+                    break;
+                }
+            }
+            skb = next(skb);
+        }
+    }
+    copied
+}
+
+/// As [`Stream::consume`].
+///
+/// # Safety
+///
+/// `sk` is a locked TCP socket.
+pub(super) unsafe fn consume(sk: *mut sock, len: usize) -> usize {
+    let mut desc = bindings::read_descriptor_t {
+        count: len,
+        ..Default::default()
+    };
+    // SAFETY: By the requirement; the actor only counts.
+    unsafe { bindings::tcp_read_sock(sk, &mut desc, Some(discard)) };
+    desc.count
 }
 
 /// # Safety

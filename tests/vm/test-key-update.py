@@ -6,6 +6,7 @@
 
 import errno
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -194,6 +195,39 @@ def _():
         expect(conn.recv(10), b"data")
 
 
+@case("KeyUpdates of our own between writes that do not block, into a full buffer", limit=60)
+def _():
+    with sysctl_set("net.tls_hs.rekey_records", 3):
+        conn, client = pair()
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 5000)
+        conn.setblocking(False)
+        data = os.urandom(400000)
+
+        def write():
+            sent = 0
+            while sent < len(data):
+                try:
+                    sent += conn.send(data[sent : sent + 3000])
+                except BlockingIOError:
+                    select.select([], [conn], [], 5)
+
+        writer = Background(write)
+        # poll() of kTLS does not show a KeyUpdate that was met behind data.
+        client.sock.settimeout(None)
+        got, updates = b"", 0
+        while len(got) < len(data):
+            kind, content = client.receive()
+            if kind == HANDSHAKE:
+                client.update(TLS_RX)
+                updates += 1
+            else:
+                got += content
+            time.sleep(0.001)
+        writer.result()
+        expect(got == data, True, "all of it")
+        expect_true(updates > 20, f"{updates} updates")
+
+
 @case("TLS 1.2 has no KeyUpdate: its keys stay")
 def _():
     with sysctl_set("net.tls_hs.rekey_records", 1):
@@ -224,6 +258,12 @@ def _():
             expect(client.receive(), (HANDSHAKE, KEY_UPDATE))
             client.update(TLS_RX)
             expect(client.receive(), (DATA, b"answer"))
+    # Any number of them, as long as there is data between.
+    for number in range(40):
+        client.send(KEY_UPDATE, HANDSHAKE)
+        client.update(TLS_TX)
+        client.send(b"%d" % number)
+        expect(receive(conn), (DATA, b"%d" % number))
     conn.setblocking(False)
     with raises(errno.EAGAIN):
         receive(conn)

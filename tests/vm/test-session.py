@@ -14,6 +14,8 @@ import time
 
 from tls_session import *
 
+TCP_NOTSENT_LOWAT = 25
+
 # --- the end ---
 
 
@@ -64,6 +66,88 @@ def _():
     conn.close()
     expect(client.receive(), (ALERT, CLOSE))
     expect(client.sock.recv(1), b"", "nothing more")
+
+
+def fill(conn):
+    """Sends until nothing more fits; returns how much that was."""
+    conn.setblocking(False)
+    sent = 0
+    try:
+        while True:
+            sent += conn.send(bytes(5000))
+    except BlockingIOError:
+        return sent
+
+
+def drain(client):
+    """How much data comes before close_notify and the end."""
+    got = 0
+    while True:
+        kind, content = client.receive()
+        if kind == ALERT:
+            expect(content, CLOSE)
+            expect(client.sock.recv(1), b"")
+            return got
+        expect(kind, DATA, f"after {got} bytes")
+        got += len(content)
+
+
+@case("close() and SHUT_WR with a full send buffer: nothing that was sent is lost")
+def _():
+    for end in (lambda conn: conn.close(), lambda conn: conn.shutdown(socket.SHUT_WR)):
+        for options in ((), ((socket.SOL_SOCKET, socket.SO_SNDBUF, 5000),), ((socket.SOL_TCP, TCP_NOTSENT_LOWAT, 1),)):
+            conn, client = pair()
+            for option in options:
+                conn.setsockopt(*option)
+            sent = fill(conn)
+            # Perhaps there is room again.
+            sent += fill(conn)
+            end(conn)
+            expect(drain(client), sent, f"{options}")
+
+
+@case("SO_LINGER of some time: close() waits until the client has everything")
+def _():
+    conn, client = pair()
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 20))
+    sent = fill(conn)
+    conn.setblocking(True)
+    closer = Background(conn.close)
+    time.sleep(0.2)
+    expect(drain(client), sent)
+    client.sock.close()
+    closer.result()
+
+
+@case("SO_LINGER of 0: a reset, and no close_notify")
+def _():
+    conn, client = pair()
+    conn.sendall(b"data")
+    expect(client.receive(), (DATA, b"data"))
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    conn.close()
+    with raises(errno.ECONNRESET):
+        client.receive()
+
+
+@case("SHUT_WR of another thread ends a write that waits")
+def _():
+    conn, _client = pair()
+    writer = Background(conn.sendall, bytes(8000000))
+    time.sleep(0.3)
+    Background(conn.shutdown, socket.SHUT_WR).result()
+    with raises(errno.EPIPE):
+        writer.result()
+
+
+@case("poll sees the end after MSG_PEEK has met it")
+def _():
+    conn, client = pair()
+    client.send(CLOSE, ALERT)
+    expect(conn.recv(1, socket.MSG_PEEK), b"")
+    expect(ready(conn, 1), True)
+    expect(conn.recv(1), b"")
+    expect(ready(conn, 1), True)
 
 
 @case("a program that is killed leaves close_notify")

@@ -3,6 +3,7 @@
 # A TLS client over OpenSSL, whose every byte is in the test's hands, and one on
 # kTLS, which sends records of any type.
 
+import ctypes
 import hashlib
 import hmac
 import os
@@ -121,17 +122,62 @@ class Client:
         self.sock.close()
 
 
+def _traffic_secrets(keylog):
+    secrets = {}
+    with open(keylog) as file:
+        for line in file:
+            if not line.startswith("#"):
+                label, _random, secret = line.split()
+                secrets[label] = bytes.fromhex(secret)
+    return secrets
+
+
+def _expand(secret, label, size):
+    """HKDF-Expand-Label of RFC 8446, 7.1, with an empty context."""
+    label = b"tls13 " + label
+    info = struct.pack(">HB", size, len(label)) + label + b"\0\1"
+    return hmac.new(secret, info, hashlib.sha256).digest()[:size]
+
+
+class Sealer:
+    """A client after its handshake of TLS 1.3 with TLS_AES_128_GCM_SHA256, which protects
+    whatever the test wants to have in a record, and receives over OpenSSL."""
+
+    def __init__(self, client, keylog):
+        secret = _traffic_secrets(keylog)["CLIENT_TRAFFIC_SECRET_0"]
+        self.sock = client.sock
+        self.receive = client.receive
+        self._key = _expand(secret, b"key", 16)
+        self._iv = int.from_bytes(_expand(secret, b"iv", 12))
+        self._number = 0
+
+    def seal(self, inner):
+        """The record of a TLSInnerPlaintext (RFC 8446, 5.2), unsent."""
+        crypto = ctypes.CDLL("libcrypto.so.3")
+        crypto.EVP_CIPHER_CTX_new.restype = crypto.EVP_aes_128_gcm.restype = ctypes.c_void_p
+        context, cipher = (ctypes.c_void_p(f()) for f in (crypto.EVP_CIPHER_CTX_new, crypto.EVP_aes_128_gcm))
+        nonce = (self._iv ^ self._number).to_bytes(12)
+        self._number += 1
+        head = struct.pack(">BHH", DATA, 0x0303, len(inner) + 16)
+        out, tag, size = ctypes.create_string_buffer(len(inner) + 16), ctypes.create_string_buffer(16), ctypes.c_int()
+        crypto.EVP_EncryptInit_ex(context, cipher, None, self._key, nonce)
+        crypto.EVP_EncryptUpdate(context, None, ctypes.byref(size), head, len(head))
+        crypto.EVP_EncryptUpdate(context, out, ctypes.byref(size), inner, len(inner))
+        crypto.EVP_EncryptFinal_ex(context, None, ctypes.byref(size))
+        crypto.EVP_CIPHER_CTX_ctrl(context, 16, 16, tag)
+        crypto.EVP_CIPHER_CTX_free(context)
+        return head + out.raw[: len(inner)] + tag.raw
+
+    def send(self, content, kind=DATA, padding=0):
+        self.sock.sendall(self.seal(content + bytes([kind]) + bytes(padding)))
+
+
 class RecordClient:
     """A client after its handshake of TLS 1.3 with TLS_AES_128_GCM_SHA256, on kTLS: it sends
     and receives records of any type, and changes its keys when the test says so."""
 
     def __init__(self, client, keylog):
-        secrets = {}
-        with open(keylog) as file:
-            for line in file:
-                if not line.startswith("#"):
-                    label, _random, secret = line.split()
-                    secrets[label] = bytes.fromhex(secret)
+        secrets = _traffic_secrets(keylog)
         self.sock = client.sock
         self.secrets = {
             TLS_TX: secrets["CLIENT_TRAFFIC_SECRET_0"],
@@ -141,22 +187,15 @@ class RecordClient:
         for direction in self.secrets:
             self._set_keys(direction)
 
-    @staticmethod
-    def _expand(secret, label, size):
-        """HKDF-Expand-Label of RFC 8446, 7.1, with an empty context."""
-        label = b"tls13 " + label
-        info = struct.pack(">HB", size, len(label)) + label + b"\0\1"
-        return hmac.new(secret, info, hashlib.sha256).digest()[:size]
-
     def _set_keys(self, direction):
         secret = self.secrets[direction]
-        key, iv = self._expand(secret, b"key", 16), self._expand(secret, b"iv", 12)
+        key, iv = _expand(secret, b"key", 16), _expand(secret, b"iv", 12)
         info = struct.pack("=HH8s16s4s8s", TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128, iv[4:], key, iv[:4], bytes(8))
         self.sock.setsockopt(SOL_TLS, direction, info)
 
     def update(self, direction):
         """The next keys of a direction (RFC 8446, 7.2)."""
-        self.secrets[direction] = self._expand(self.secrets[direction], b"traffic upd", 32)
+        self.secrets[direction] = _expand(self.secrets[direction], b"traffic upd", 32)
         self._set_keys(direction)
 
     def send(self, data, kind=DATA):

@@ -23,8 +23,8 @@ def run(load_module=True):
     run_cases()
 
 
-def record_client(server):
-    """A connection of the server and a RecordClient at its other end."""
+def record_client(server, kind=RecordClient):
+    """A connection of the server and a RecordClient, or a Sealer, at its other end."""
     keylog = f"{os.environ['HS_TMP']}/keylog"
     context = client_context()
     # Only what this connection's keys are made of.
@@ -35,7 +35,7 @@ def record_client(server):
     conn, family = accept(server)
     expect(family, PF_TLS)
     expect(client.tls.cipher()[0], "TLS_AES_128_GCM_SHA256")
-    return conn, RecordClient(client, keylog)
+    return conn, kind(client, keylog)
 
 
 def echo_check(conn, client, up=b"ping", down=b"pong"):

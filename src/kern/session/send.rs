@@ -9,19 +9,26 @@
 use super::super::bindings::{self, delayed_work, msghdr, mutex, sock, socket, work_struct};
 use super::super::errno::EOPNOTSUPP;
 use super::super::{to_result, work};
-use super::SessionSocket;
+use super::receive::is_refusal;
+use super::{kernel_vec, SessionSocket};
 use crate::record::{self, Windows};
-use kernel::ffi::c_uint;
+use core::mem::MaybeUninit;
+use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::barrier::{smp_mb, Full};
 use kernel::types::Opaque;
 
 /// `ContentType`, RFC 8446 section 5.1.
+const ALERT: u8 = 21;
 pub(super) const HANDSHAKE: u8 = 22;
 pub(super) const APPLICATION_DATA: u8 = 23;
 
 /// When to try again to end a record without memory, in milliseconds.
 const RETRY_MS: u32 = 100;
+
+/// More than what kTLS has protected and TCP did not take yet: two records and an alert.
+const LAST_ROOM: c_int = 128 * 1024;
 
 /// What sending needs to remember.
 ///
@@ -176,11 +183,41 @@ impl SessionSocket<'_> {
             Err(err) => return err.to_errno() as isize,
         };
         // SAFETY: By the requirement.
+        let result = unsafe { self.send_all(&sending, msg, len) };
+        // SAFETY: As above.
+        let flags = unsafe { (*msg).msg_flags };
+        drop(sending);
+        let refused = is_refusal(result) && self.session().refuse(self);
+        self.say_farewell();
+        if result < 0 && result != EPIPE.to_errno() as isize {
+            // kTLS says to a sender what it says of a record that it refuses.
+            if refused || self.session().is_broken() {
+                // SAFETY: Process context.
+                return unsafe { bindings::tls_hs_broken_pipe(flags) } as isize;
+            }
+        }
+        result
+    }
+
+    /// As [`Self::send`], for who sends.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::send`].
+    unsafe fn send_all(&self, sending: &Sending<'_>, msg: *mut msghdr, len: usize) -> isize {
+        // SAFETY: By the requirement.
         let (content_type, flags) =
             unsafe { (bindings::tls_hs_asked_record_type(msg), (*msg).msg_flags) };
         let wait = flags & bindings::MSG_DONTWAIT == 0;
         let mut sent = 0usize;
         loop {
+            if self.session().is_broken() {
+                if sent > 0 {
+                    break;
+                }
+                // SAFETY: Process context.
+                return unsafe { bindings::tls_hs_broken_pipe(flags) } as isize;
+            }
             let left = len.saturating_sub(sent);
             let ready = self.session().before_send(self, wait);
             // SAFETY: By the requirement, and what was sent is no longer in the message.
@@ -188,7 +225,7 @@ impl SessionSocket<'_> {
                 match ready {
                     Err(err) => err.to_errno() as isize,
                     Ok(()) if matches!(content_type, 0 | APPLICATION_DATA) => {
-                        self.send_portion(&sending, msg, left, flags)
+                        self.send_portion(sending, msg, left, flags)
                     }
                     Ok(()) => self.send_stock(msg, left, left, flags),
                 }
@@ -284,6 +321,33 @@ impl SessionSocket<'_> {
         }
     }
 
+    /// Sends one record of a type other than application data.
+    pub(crate) fn send_record(&self, content_type: u8, content: &[u8], wait: bool) -> Result {
+        let Some(sendmsg) = self.stock().sendmsg else {
+            return Err(EOPNOTSUPP.into());
+        };
+        let mut control = bindings::tls_hs_control::default();
+        // SAFETY: All buffers live through the call and are only read.
+        let sent = unsafe {
+            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
+            let mut vec = kernel_vec(content.as_ptr().cast_mut(), content.len());
+            bindings::tls_hs_put_record_type(&mut msg, &mut control, content_type);
+            msg.msg_flags = bindings::MSG_NOSIGNAL;
+            if !wait {
+                msg.msg_flags |= bindings::MSG_DONTWAIT;
+            }
+            bindings::iov_iter_kvec(
+                &mut msg.msg_iter,
+                bindings::ITER_SOURCE as c_uint,
+                &raw mut vec,
+                1,
+                content.len(),
+            );
+            sendmsg(self.socket, &mut msg, content.len())
+        };
+        to_result(sent.min(0))
+    }
+
     /// Ends the record that is open, if one is.
     pub(super) fn flush(&self, wait: bool) -> Result {
         // What goes out before a record whose type is asked for is what was open.
@@ -303,6 +367,30 @@ impl SessionSocket<'_> {
                     sending.hold(Some(RETRY_MS));
                 }
             }
+        }
+        drop(sending);
+        self.say_farewell();
+    }
+
+    /// Sends our last alert if one is to be sent, and ends the connection after a fatal one. Whoever
+    /// sends now does it in our place when he is done, so he calls this as well.
+    pub(crate) fn say_farewell(&self) {
+        // The lock was given back before this looks, or an alert left before this tries the lock.
+        smp_mb(Full);
+        while let Some(alert) = self.session().farewell() {
+            let Some(_sending) = Sending::try_new(&self.accepted.sender) else {
+                return;
+            };
+            if self.session().farewell().is_none() {
+                return;
+            }
+            // Nothing follows, so the buffer's limits need not hold any more; what is in it and
+            // the program takes for sent would be lost with the alert.
+            // SAFETY: By the invariants the socket is TCP's, and not locked by us.
+            unsafe { bindings::tls_hs_open_send_buffer(self.sk(), LAST_ROOM) };
+            // Nobody is left to hear of an error.
+            let _ = self.send_record(ALERT, &alert, false);
+            self.session().said_farewell(self);
         }
     }
 }

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Receiving on an accepted connection: what is not application data, and records that kTLS refuses.
+//!
+//! A record that does not authenticate stays where it is, and every call of kTLS meets it again. At
+//! a header that it does not take kTLS stops for good: it says so once, by the socket's error, which
+//! whoever comes first takes, a sender too.
+
+use super::super::bindings::{self, msghdr, pipe_inode_info, socket};
+use super::super::errno::{EBADMSG, EKEYEXPIRED, EMSGSIZE, EOPNOTSUPP};
+use super::super::stream;
+use super::super::to_result;
+use super::send::{APPLICATION_DATA, HANDSHAKE};
+use super::{kernel_vec, SessionSocket, CONTROL_MAX};
+use crate::record::RECORD_MAX;
+use crate::session::Next;
+use core::mem::MaybeUninit;
+use kernel::ffi::{c_int, c_uint};
+use kernel::prelude::*;
+
+/// Bytes in front of a record.
+const HEADER_LEN: usize = 5;
+
+/// What is next on a socket.
+pub(crate) enum Waiting {
+    /// Nothing yet, or the end.
+    Nothing,
+    /// Application data.
+    Data,
+    /// A record of this type.
+    Control(u8),
+}
+
+/// A record that kTLS does not take.
+pub(crate) enum Refusal {
+    /// Its header, or its protection.
+    Header([u8; HEADER_LEN]),
+    /// It is authentic, but has no content type.
+    Untyped,
+}
+
+/// Whether stock may say this of a record that it refuses. It says the same for other reasons.
+pub(super) fn is_refusal(result: isize) -> bool {
+    [EBADMSG.to_errno(), EMSGSIZE.to_errno(), EINVAL.to_errno()]
+        .iter()
+        .any(|&errno| errno as isize == result)
+}
+
+impl SessionSocket<'_> {
+    /// What is next on the socket, without waiting for it.
+    pub(crate) fn waiting(&self) -> Result<Waiting> {
+        self.look(bindings::MSG_DONTWAIT)
+    }
+
+    /// As [`Self::waiting`], but waits unless `flags` say otherwise.
+    fn look(&self, flags: u32) -> Result<Waiting> {
+        let mut content = [0; 1];
+        match self.receive(&mut content, flags | bindings::MSG_PEEK, true) {
+            Ok((_, APPLICATION_DATA)) => Ok(Waiting::Data),
+            // The end.
+            Ok((_, 0)) => Ok(Waiting::Nothing),
+            Ok((_, content_type)) => Ok(Waiting::Control(content_type)),
+            Err(err) if err == EAGAIN && flags & bindings::MSG_DONTWAIT != 0 => {
+                Ok(Waiting::Nothing)
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Takes data off the socket, as much as a record has.
+    pub(crate) fn forget_data(&self) -> Result {
+        let mut content = KVec::from_elem(0u8, RECORD_MAX as usize, GFP_KERNEL)?;
+        match self.receive(&mut content, bindings::MSG_DONTWAIT, false) {
+            // Another thread was faster, and something else is next.
+            Err(err) if err == EIO || err == EAGAIN => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
+    /// Takes everything off TCP's receive queue, or closing would reset the connection because of
+    /// it. Nothing is read any more.
+    pub(crate) fn forget_all(&self) {
+        // SAFETY: By the invariants the socket is TCP's; this is process context.
+        unsafe {
+            bindings::tls_hs_lock_sock(self.sk());
+            stream::consume(self.sk(), usize::MAX);
+            bindings::release_sock(self.sk());
+        }
+    }
+
+    /// Whether the client's FIN has come.
+    pub(crate) fn is_done(&self) -> bool {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tls_hs_sock_done(self.sk()) }
+    }
+
+    /// Whether kTLS has stopped at a header.
+    pub(crate) fn is_stopped(&self) -> bool {
+        // SAFETY: By the invariants kTLS is on the socket.
+        unsafe { bindings::tls_hs_rx_stopped(self.sk()) }
+    }
+
+    /// Whether there are records that are decrypted and not read.
+    pub(super) fn has_listed(&self) -> bool {
+        // SAFETY: By the invariants kTLS is on the socket.
+        unsafe { bindings::tls_hs_rx_listed(self.sk()) }
+    }
+
+    /// Whether kTLS may have met a record that it refuses.
+    pub(super) fn is_refusing(&self) -> bool {
+        // SAFETY: By the invariants.
+        let err = unsafe { bindings::tls_hs_sock_err(self.sk()) };
+        self.is_stopped() || -err == EBADMSG.to_errno()
+    }
+
+    /// Takes the errors off the socket that kTLS sets for records that it refuses.
+    fn clear_refusal(&self) {
+        // SAFETY: By the invariants.
+        let err = unsafe { bindings::tls_hs_sock_err(self.sk()) };
+        if is_refusal(-err as isize) {
+            // SAFETY: As above.
+            unsafe { bindings::tls_hs_forget_sock_err(self.sk(), err) };
+        }
+    }
+
+    /// The record that kTLS refuses to go on with, if that is why it failed, and whether all before
+    /// it is read.
+    pub(crate) fn refusal(&self) -> Option<(Refusal, bool)> {
+        self.clear_refusal();
+        if self.is_stopped() {
+            return Some((Refusal::Header(self.header()), !self.has_listed()));
+        }
+        // SAFETY: By the invariants.
+        let failures = || unsafe { bindings::tls_hs_decrypt_failures(self.sk()) };
+        let before = failures();
+        let looked = self.look(bindings::MSG_DONTWAIT);
+        self.clear_refusal();
+        match looked {
+            // Stock says it of both, but counts only one; so do other connections, in which case
+            // the reason is a wrong one.
+            Err(err) if err == EBADMSG.into() && failures() == before => {
+                Some((Refusal::Untyped, true))
+            }
+            Err(err) if err == EBADMSG.into() => Some((Refusal::Header(self.header()), true)),
+            _ => None,
+        }
+    }
+
+    /// Header of the record that kTLS is at.
+    fn header(&self) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        let sk = self.sk();
+        // SAFETY: By the invariants the socket is TCP's and has kTLS on it; this is process
+        // context. The buffer is as long as is said.
+        unsafe {
+            bindings::tls_hs_lock_sock(sk);
+            let to = header.as_mut_ptr().cast();
+            if bindings::tls_hs_taken_bits(sk, to, HEADER_LEN as c_int) != 0 {
+                stream::peek(sk, 0, &mut header);
+            }
+            bindings::release_sock(sk);
+        }
+        header
+    }
+
+    /// Takes a record off the socket that is not application data, if one is next; returns its type
+    /// and how much of `content` it fills. Only one thread at a time may call this.
+    pub(crate) fn take_record(
+        &self,
+        content: &mut [u8; CONTROL_MAX],
+    ) -> Result<Option<(u8, usize)>> {
+        // Only a look first: data is not ours to take, and another thread may have been here.
+        let Waiting::Control(_) = self.waiting()? else {
+            return Ok(None);
+        };
+        let (len, content_type) = self.receive(content, bindings::MSG_DONTWAIT, true)?;
+        Ok(Some((content_type, len)))
+    }
+
+    /// Receives into a kernel buffer; returns how much, and the record's type, 0 at the end. With
+    /// EIO it leaves a record that is not application data where it is, unless it may be `any`.
+    fn receive(&self, content: &mut [u8], flags: u32, any: bool) -> Result<(usize, u8)> {
+        let Some(recvmsg) = self.stock().recvmsg else {
+            return Err(EOPNOTSUPP.into());
+        };
+        let mut control = bindings::tls_hs_control::default();
+        // SAFETY: All buffers live through the call; lengths are theirs.
+        unsafe {
+            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
+            let mut vec = kernel_vec(content.as_mut_ptr(), content.len());
+            if any {
+                bindings::tls_hs_want_record_type(&mut msg, &mut control);
+            }
+            bindings::iov_iter_kvec(
+                &mut msg.msg_iter,
+                bindings::ITER_DEST as c_uint,
+                &raw mut vec,
+                1,
+                content.len(),
+            );
+            let len = recvmsg(self.socket, &mut msg, content.len(), flags as c_int);
+            to_result(len.min(0))?;
+            if !any {
+                return Ok((len as usize, APPLICATION_DATA));
+            }
+            Ok((len as usize, bindings::tls_hs_record_type(&msg, &control)))
+        }
+    }
+
+    /// Waits for a record that is not a handshake message, for a program that wants control messages
+    /// but has no keys to give to kTLS. With an error number unless there is one.
+    fn past_handshake(&self, flags: u32) -> Result {
+        let flags = flags & bindings::MSG_DONTWAIT;
+        while let Waiting::Control(HANDSHAKE) = self.look(flags)? {
+            self.session().control(self)?;
+        }
+        Ok(())
+    }
+
+    /// What a read returns after SHUT_RD: the end, or why the session has ended.
+    fn read_nothing(&self) -> c_int {
+        let error = self.session().discard(self).err();
+        let end = self.session().end();
+        end.unwrap_or(error.map_or(0, Error::to_errno))
+    }
+
+    /// Repeats `call` as long as it stops at a record that is not application data, which stock says
+    /// with `stopped`, or with EKEYEXPIRED when a KeyUpdate has been seen before.
+    fn past_control(&self, stopped: Error, mut call: impl FnMut() -> isize) -> isize {
+        let [stopped, expired] = [stopped.to_errno(), EKEYEXPIRED.to_errno()].map(|e| e as isize);
+        loop {
+            if let Some(end) = self.session().end() {
+                return end as isize;
+            }
+            // Stock would wait for what does not come.
+            if self.is_stopped() && self.session().refuse(self) {
+                continue;
+            }
+            let result = call();
+            if result > 0 {
+                self.session().received_data();
+                self.look_behind();
+                return result;
+            }
+            if (is_refusal(result) || self.is_refusing()) && self.session().refuse(self) {
+                continue;
+            }
+            if result != stopped && result != expired {
+                return result;
+            }
+            match self.session().control(self) {
+                Ok(Next::GoOn) => {}
+                Ok(Next::End) => return 0,
+                Err(err) => {
+                    return self.session().end().unwrap_or(err.to_errno()) as isize;
+                }
+            }
+        }
+    }
+
+    /// Handles what stock has met behind the data that it has returned. What is wrong is said by the
+    /// next call.
+    fn look_behind(&self) {
+        // SAFETY: By the invariants kTLS is on the socket.
+        if unsafe { bindings::tls_hs_key_update_pending(self.sk()) } {
+            // Stock does not call the socket readable before the keys are changed.
+            let _ = self.session().control(self);
+        }
+        if self.is_refusing() {
+            self.session().refuse(self);
+        }
+    }
+
+    /// How many records were read with the present key, in all.
+    fn records_read(&self) -> u64 {
+        // SAFETY: By the invariants kTLS is on the socket.
+        unsafe { bindings::tls_hs_records_read(self.sk()) }
+    }
+}
+
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+pub(super) unsafe extern "C" fn recvmsg(
+    socket: *mut socket,
+    msg: *mut msghdr,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: The caller has a reference to the socket and passes a valid message.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().recvmsg else {
+            return EOPNOTSUPP.to_errno();
+        };
+        if flags as u32 & bindings::MSG_ERRQUEUE != 0 {
+            return stock(socket, msg, len, flags);
+        }
+        if this.session().is_deaf() {
+            return this.read_nothing();
+        }
+        if bindings::tls_hs_has_type_room(msg) {
+            let call = || match this.past_handshake(flags as u32) {
+                Ok(()) => stock(socket, msg, len, flags) as isize,
+                Err(err) => err.to_errno() as isize,
+            };
+            return this.past_control(EKEYEXPIRED.into(), call) as c_int;
+        }
+        // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
+        let all =
+            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
+        let mut got = 0;
+        loop {
+            let rest = len.saturating_sub(got);
+            let result = this.past_control(EIO, || stock(socket, msg, rest, flags) as isize);
+            match usize::try_from(result) {
+                Ok(more) if more > 0 => got = got.saturating_add(more),
+                _ if got > 0 => {
+                    this.session().say_again(result as c_int);
+                    return got as c_int;
+                }
+                _ => return result as c_int,
+            }
+            if !all || got >= len {
+                return got as c_int;
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+pub(super) unsafe extern "C" fn splice_read(
+    socket: *mut socket,
+    pos: *mut bindings::loff_t,
+    pipe: *mut pipe_inode_info,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: The caller has a reference to the socket and passes valid arguments.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        let Some(stock) = this.stock().splice_read else {
+            return EOPNOTSUPP.to_errno() as isize;
+        };
+        if this.session().is_deaf() {
+            return this.read_nothing() as isize;
+        }
+        this.past_control(EINVAL, || loop {
+            let before = this.records_read();
+            let moved = stock(socket, pos, pipe, len, flags);
+            // 0 is the end, or a record without content.
+            if moved != 0 || this.records_read() == before {
+                return moved;
+            }
+        })
+    }
+}
