@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/socket.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/request_sock.h>
 #include <net/sock.h>
@@ -184,6 +185,9 @@ void tls_hs_open_send_buffer(struct sock *sk, int bytes);
 int tls_hs_sock_err(const struct sock *sk);
 void tls_hs_forget_sock_err(struct sock *sk, int err);
 __poll_t tls_hs_poll_end(void);
+void tls_hs_watch(struct socket *sock, struct wait_queue_entry *entry, wait_queue_func_t func);
+void tls_hs_unwatch(struct socket *sock, struct wait_queue_entry *entry);
+bool tls_hs_wakes_reader(void *key);
 void tls_hs_waitqueue_init(struct socket *sock);
 void tls_hs_sock_attach(struct sock *sk, struct socket *sock);
 void tls_hs_sock_detach(struct sock *sk);
@@ -207,6 +211,7 @@ u64 tls_hs_total_memory(void);
 void tls_hs_init_work(struct work_struct *work, work_func_t func);
 void tls_hs_init_softirq_work(struct work_struct *work, work_func_t func);
 void tls_hs_init_delayed_work(struct delayed_work *work, work_func_t func);
+void tls_hs_init_session_work(struct delayed_work *work, work_func_t func);
 struct workqueue_struct *tls_hs_alloc_workqueue(const char *name);
 struct workqueue_struct *tls_hs_alloc_bh_workqueue(const char *name);
 void tls_hs_init_thread_work(struct kthread_work *work, void (*func)(struct kthread_work *work));

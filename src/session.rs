@@ -29,6 +29,9 @@ const FATAL: u8 = 2;
 /// Records that are looked at when nobody reads them: more than any receive buffer has.
 const DISCARD_MAX: u32 = 4096;
 
+/// Records that are looked at before others have their turn.
+const DISCARD_SOME: u32 = 64;
+
 /// Records that are looked at when the socket is closed.
 const FINISH_MAX: u32 = 8;
 
@@ -137,10 +140,19 @@ impl Session {
     ///
     /// As [`Session::control`].
     pub(crate) fn discard(&self, socket: &SessionSocket<'_>) -> Result {
+        self.discard_records(socket, DISCARD_MAX).map(|_| ())
+    }
+
+    /// As [`Session::discard`], but fewer; returns whether there may be more.
+    pub(crate) fn discard_some(&self, socket: &SessionSocket<'_>) -> Result<bool> {
+        self.discard_records(socket, DISCARD_SOME)
+    }
+
+    fn discard_records(&self, socket: &SessionSocket<'_>, most: u32) -> Result<bool> {
         let _guard = self.discarding.lock();
-        for _ in 0..DISCARD_MAX {
+        for _ in 0..most {
             if self.has_ended() {
-                break;
+                return Ok(false);
             }
             match socket.waiting() {
                 Ok(Waiting::Data) => socket.forget_data()?,
@@ -151,17 +163,17 @@ impl Session {
                     if socket.is_stopped() {
                         self.refuse(socket);
                     }
-                    break;
+                    return Ok(false);
                 }
                 Err(err) => {
                     if self.refuse(socket) {
-                        break;
+                        return Ok(false);
                     }
                     return Err(err);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Handles records that are not data and that nobody has read before the connection is closed:

@@ -256,6 +256,25 @@ __poll_t tls_hs_poll_end(void)
 	return EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
 }
 
+void tls_hs_watch(struct socket *sock, struct wait_queue_entry *entry, wait_queue_func_t func)
+{
+	init_waitqueue_func_entry(entry, func);
+	add_wait_queue(&sock->wq.wait, entry);
+}
+
+void tls_hs_unwatch(struct socket *sock, struct wait_queue_entry *entry)
+{
+	remove_wait_queue(&sock->wq.wait, entry);
+}
+
+/* In a wake function: whether readers are meant. */
+bool tls_hs_wakes_reader(void *key)
+{
+	__poll_t flags = key_to_poll(key);
+
+	return !flags || flags & (EPOLLIN | EPOLLERR | EPOLLHUP);
+}
+
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more)
 {
 	pr_warn("tls_hs: port %u: %s (%u times since the last such line)\n",

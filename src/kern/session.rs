@@ -18,9 +18,11 @@
 
 mod receive;
 mod send;
+mod watch;
 
 pub(crate) use self::receive::{Refusal, Waiting};
 use self::send::Sender;
+use self::watch::Watch;
 use super::bindings::{self, file, msghdr, poll_table_struct, proto_ops, sock, socket, sockptr_t};
 use super::errno::{ENOPROTOOPT, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
@@ -55,6 +57,8 @@ struct Accepted {
     stock: Atomic<*const proto_ops>,
     #[pin]
     sender: Sender,
+    #[pin]
+    watch: Watch,
     #[pin]
     session: Session,
 }
@@ -101,6 +105,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
             }),
             stock: Atomic::new(stock),
             sender <- Sender::new(socket, record_size),
+            watch <- Watch::new(socket),
             session <- session,
         }),
         GFP_KERNEL_ACCOUNT,
@@ -292,6 +297,7 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
         }
         if matches!(how, 0 | 2) {
             this.session().stop_reading();
+            this.accepted.watch.start();
             // What is wrong is said by the next call.
             let _ = this.session().discard(&this);
         }
@@ -309,6 +315,7 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
         let accepted = (&raw const *this.accepted).cast_mut();
         let stock = this.stock().release;
         this.stats().leave(Gauge::Connections);
+        this.accepted.watch.stop();
         this.accepted.sender.stop();
         if bindings::tls_hs_can_send(this.sk()) {
             this.session().release(&this);
