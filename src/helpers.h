@@ -87,6 +87,7 @@ int tls_hs_make_room(struct sock *sk, int bytes);
 void tls_hs_restore_room(struct sock *sk, int rcvbuf);
 bool tls_hs_lock_room(struct sock *sk, bool lock);
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more);
+u32 tls_hs_send_timeout_ms(const struct sock *sk);
 bool tls_hs_sock_done(const struct sock *sk);
 bool tls_hs_nothing_queued(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);
@@ -222,6 +223,7 @@ bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work 
 bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
 			     unsigned long delay);
 void tls_hs_cond_resched(void);
+void tls_hs_nap(void);
 u32 tls_hs_now_ms(void);
 u64 tls_hs_now_us(void);
 unsigned long tls_hs_ms_to_jiffies(unsigned int ms);

@@ -155,7 +155,10 @@ impl Session {
                 return Ok(false);
             }
             match socket.waiting() {
-                Ok(Waiting::Data) => socket.forget_data()?,
+                Ok(Waiting::Data) => {
+                    socket.forget_data()?;
+                    self.received_data();
+                }
                 Ok(Waiting::Control(_)) => {
                     self.control(socket)?;
                 }

@@ -87,6 +87,14 @@ bool tls_hs_lock_room(struct sock *sk, bool lock)
 	return before;
 }
 
+/* SO_SNDTIMEO, UINT_MAX for none. */
+u32 tls_hs_send_timeout_ms(const struct sock *sk)
+{
+	long timeout = READ_ONCE(sk->sk_sndtimeo);
+
+	return timeout == MAX_SCHEDULE_TIMEOUT ? UINT_MAX : jiffies_to_msecs(timeout);
+}
+
 bool tls_hs_sock_done(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DONE);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -69,6 +70,11 @@ bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *w
 void tls_hs_cond_resched(void)
 {
 	cond_resched();
+}
+
+void tls_hs_nap(void)
+{
+	usleep_range(50, 200);
 }
 
 u32 tls_hs_now_ms(void)

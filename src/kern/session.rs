@@ -28,14 +28,14 @@ use super::errno::{ENOPROTOOPT, EOPNOTSUPP};
 use super::ktls::{Connected, Direction};
 use super::stat::{Gauge, Stats};
 use super::sysctl::Sysctls;
-use super::this_module;
+use super::{this_module, work};
 use super::uapi::{OptionValue, UserBuffer};
 use crate::session::Session;
 use crate::sysctl::Sysctl;
 use kernel::ffi::{c_char, c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::global_lock;
+use kernel::sync::{new_mutex, Mutex};
 use kernel::types::Opaque;
 use tls_hs::{Traffic, Version};
 
@@ -55,24 +55,15 @@ struct Accepted {
     #[pin]
     ops: Opaque<proto_ops>,
     stock: Atomic<*const proto_ops>,
+    /// Held while kTLS's table may be in the socket instead of ours, because keys change.
+    #[pin]
+    rekeying: Mutex<()>,
     #[pin]
     sender: Sender,
     #[pin]
     watch: Watch,
     #[pin]
     session: Session,
-}
-
-global_lock! {
-    /// Held while kTLS's table may be in a socket instead of ours, because a session changes keys.
-    // SAFETY: Initialised in init(), at load time, before any socket can come here.
-    unsafe(uninit) static REKEYING: Mutex<()> = ();
-}
-
-/// Process context, at load time, once.
-pub(super) fn init() {
-    // SAFETY: Called once, before the lock is used.
-    unsafe { REKEYING.init() };
 }
 
 /// Puts our `proto_ops` on a socket that kTLS has its keys on. The socket keeps the reference to
@@ -104,6 +95,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
                 }
             }),
             stock: Atomic::new(stock),
+            rekeying <- new_mutex!(()),
             sender <- Sender::new(socket, record_size),
             watch <- Watch::new(socket),
             session <- session,
@@ -125,12 +117,22 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
 ///
 /// The caller has a reference to the socket.
 pub(super) unsafe fn is_ours(socket: *mut socket) -> bool {
-    // SAFETY: By the requirement the socket is valid, and so is the table in it.
+    // SAFETY: By the requirement.
+    unsafe { table(socket) }.is_some()
+}
+
+/// The table in a socket, if it is one of ours.
+///
+/// # Safety
+///
+/// The caller has a reference to the socket.
+unsafe fn table(socket: *mut socket) -> Option<*const proto_ops> {
+    // SAFETY: By the requirement the socket is valid, and so is the table in it. It is read once:
+    // kTLS may put another there at any time.
     unsafe {
         let ops = (&raw const (*socket).ops).read_volatile();
-        (*ops)
-            .release
-            .is_some_and(|f| f as usize == release as usize)
+        let ours = (*ops).release? as usize == release as usize;
+        ours.then_some(ops)
     }
 }
 
@@ -150,16 +152,16 @@ impl<'a> SessionSocket<'a> {
     /// `socket` was passed to one of our `proto_ops` functions, and `'a` ends with that call.
     unsafe fn of(socket: *mut socket) -> Self {
         loop {
-            // SAFETY: By the requirement the socket is valid, and so is the table in it; a table of
-            // ours is the first member of an `Accepted`, and is not replaced by another of ours.
+            // SAFETY: By the requirement; a table of ours is the first member of an `Accepted`.
             unsafe {
-                if is_ours(socket) {
-                    let accepted = &*(*socket).ops.cast::<Accepted>();
+                if let Some(ops) = table(socket) {
+                    let accepted = &*ops.cast::<Accepted>();
                     return Self { socket, accepted };
                 }
             }
-            // kTLS has put its own table there: wait until ours is back.
-            drop(REKEYING.lock());
+            // kTLS has put its own table there, and ours will be back as soon as it has let go of
+            // the socket: nothing is waited for in between.
+            work::nap();
         }
     }
 
@@ -185,14 +187,14 @@ impl<'a> SessionSocket<'a> {
 
     /// Gives kTLS new keys of one direction.
     pub(crate) fn set_keys(&self, to: Direction, version: Version, keys: &Traffic) -> Result {
-        let _guard = REKEYING.lock();
+        let _guard = self.accepted.rekeying.lock();
         // SAFETY: By the invariants the socket is connected and its ULP kTLS.
         let result = unsafe { Connected::new(self.sk()) }.set_keys(to, version, keys);
         self.put_back();
         result
     }
 
-    /// Makes the socket's `ops` ours again after kTLS has set them. Under [`REKEYING`].
+    /// Makes the socket's `ops` ours again after kTLS has set them. Under `rekeying`.
     fn put_back(&self) {
         let ours: *const proto_ops = self.accepted.ops.get();
         // SAFETY: By the invariants.
@@ -359,7 +361,9 @@ unsafe extern "C" fn setsockopt(
             let result = result.and_then(|size| this.accepted.sender.set_record_size(size));
             return result.map_or_else(|err| err.to_errno(), |()| 0);
         }
-        let _guard = REKEYING.lock();
+        // kTLS does not take everything while a record is open.
+        this.flush_held();
+        let _guard = this.accepted.rekeying.lock();
         let result = stock(socket, level, name, value, len);
         this.put_back();
         result

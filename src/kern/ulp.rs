@@ -82,7 +82,6 @@ pub(crate) struct Registration(());
 impl Registration {
     /// Finds stock, and takes its name. Process context, at load time.
     pub(crate) fn new() -> Result<Self> {
-        session::init();
         work::init()?;
         let this = Self(());
         super::child::init()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's workqueue: what a SoftIRQ can't do itself.
+//! The module's workqueues: what a SoftIRQ can't do itself.
 
 use super::bindings::{self, delayed_work, work_struct, workqueue_struct};
 use kernel::prelude::*;
@@ -11,23 +11,30 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 /// Not null between [`init`] and [`exit`].
 static QUEUE: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut());
 
-/// Makes the workqueue. Process context, at load time.
+/// The same for work that may have to wait for a program: others do not wait with it.
+static SESSIONS: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut());
+
+/// Makes the workqueues. Process context, at load time.
 pub(super) fn init() -> Result {
-    // SAFETY: The name is a C string.
-    let wq = unsafe { bindings::tls_hs_alloc_workqueue(c"tls_hs".as_char_ptr().cast()) };
-    if wq.is_null() {
-        return Err(ENOMEM);
+    for (queue, name) in [(&QUEUE, c"tls_hs"), (&SESSIONS, c"tls_hs_sessions")] {
+        // SAFETY: The name is a C string.
+        let wq = unsafe { bindings::tls_hs_alloc_workqueue(name.as_char_ptr().cast()) };
+        if wq.is_null() {
+            return Err(ENOMEM);
+        }
+        queue.store(wq, Relaxed);
     }
-    QUEUE.store(wq, Relaxed);
     Ok(())
 }
 
-/// Waits for all work and frees the workqueue. Process context, at unload time.
+/// Waits for all work and frees the workqueues. Process context, at unload time.
 pub(super) fn exit() {
-    let wq = QUEUE.xchg(core::ptr::null_mut(), kernel::sync::atomic::Full);
-    if !wq.is_null() {
-        // SAFETY: The queue is ours, and no socket that could queue to it is left.
-        unsafe { bindings::destroy_workqueue(wq) }
+    for queue in [&SESSIONS, &QUEUE] {
+        let wq = queue.xchg(core::ptr::null_mut(), kernel::sync::atomic::Full);
+        if !wq.is_null() {
+            // SAFETY: The queue is ours, and no socket that could queue to it is left.
+            unsafe { bindings::destroy_workqueue(wq) }
+        }
     }
 }
 
@@ -54,6 +61,19 @@ pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
     }
 }
 
+/// As [`queue_delayed`], for work that takes the lock of a socket that a program has.
+///
+/// # Safety
+///
+/// As [`queue_delayed`].
+pub(super) unsafe fn queue_for_session(work: *mut delayed_work, ms: u32) {
+    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
+    unsafe {
+        let delay = bindings::tls_hs_ms_to_jiffies(ms);
+        bindings::tls_hs_queue_delayed_work(SESSIONS.load(Relaxed), work, delay);
+    }
+}
+
 /// Queues `work` to run in `ms` milliseconds, also if it is queued for another time. Any context.
 ///
 /// # Safety
@@ -71,6 +91,12 @@ pub(super) unsafe fn queue_sooner(work: *mut delayed_work, ms: u32) {
 pub(super) fn relax() {
     // SAFETY: Process context, by the contract.
     unsafe { bindings::tls_hs_cond_resched() }
+}
+
+/// Sleeps for a moment. Process context.
+pub(super) fn nap() {
+    // SAFETY: Process context, by the contract.
+    unsafe { bindings::tls_hs_nap() }
 }
 
 /// Milliseconds of a clock that never goes back; wraps around.

@@ -184,6 +184,17 @@ def _():
             conn.close()
 
 
+@case("behind a record without content: the client's alert, not the end of file")
+def _():
+    conn, client = record_client(server(), Sealer)
+    client.send(b"")
+    client.send(bytes([FATAL, 80]), kind=ALERT)
+    time.sleep(0.1)
+    with raises(errno.ECONNRESET):
+        conn.recv(100)
+    expect(conn.recv(100), b"", "then the end")
+
+
 @case("a reader that waits, one that polls and one that does not block")
 def _():
     for bad, reason in ((None, MAC), (header(version=0x0301), VERSION)):

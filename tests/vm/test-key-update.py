@@ -9,10 +9,13 @@ import os
 import select
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
 from tls_session import *
+
+TLS_TX_MAX_PAYLOAD_LEN = 5
 
 
 @case("KeyUpdate of the client: data goes on")
@@ -272,6 +275,36 @@ def _():
     with raises(errno.EPROTO):
         receive(conn)
     expect(client.receive(), (ALERT, bytes([FATAL, UNEXPECTED_MESSAGE])))
+
+
+@case("who asks for control messages may be told of new keys as often as there is data between")
+def _():
+    conn, client = pair()
+    for number in range(40):
+        client.send(b"data")
+        client.send(KEY_UPDATE, HANDSHAKE)
+        client.update(TLS_TX)
+        client.send(b"more")
+        wait_until(lambda: ready(conn))
+        got = b""
+        while len(got) < 8:
+            expect(ready(conn) or wait_until(lambda: ready(conn)), True, f"readable, {number}")
+            got += conn.recvmsg(100, 64)[0]
+        expect(got, b"datamore")
+
+
+@case("the type of a record may be said of data, too, while TCP has much to send")
+def _():
+    conn, client = pair()
+    conn.setsockopt(socket.SOL_TCP, socket.TCP_CORK, 1)
+    conn.sendmsg([b"one"], [(SOL_TLS, TLS_SET_RECORD_TYPE, bytes([DATA]))])
+    conn.sendall(b"two")
+    conn.setsockopt(SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, struct.pack("=H", 1000))
+    conn.setsockopt(socket.SOL_TCP, socket.TCP_CORK, 0)
+    got = b""
+    while len(got) < 6:
+        got += client.receive()[1]
+    expect(got, b"onetwo")
 
 
 if __name__ == "__main__":

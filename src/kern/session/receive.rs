@@ -271,6 +271,17 @@ impl SessionSocket<'_> {
         }
     }
 
+    /// Repeats `call` past records without content, at which stock says 0 as at the end.
+    fn past_empty(&self, mut call: impl FnMut() -> isize) -> isize {
+        loop {
+            let before = self.records_read();
+            let result = call();
+            if result != 0 || self.records_read() == before {
+                return result;
+            }
+        }
+    }
+
     /// How many records were read with the present key, in all.
     fn records_read(&self) -> u64 {
         // SAFETY: By the invariants kTLS is on the socket.
@@ -312,7 +323,11 @@ pub(super) unsafe extern "C" fn recvmsg(
         let mut got = 0;
         loop {
             let rest = len.saturating_sub(got);
-            let result = this.past_control(EIO, || stock(socket, msg, rest, flags) as isize);
+            let call = || stock(socket, msg, rest, flags) as isize;
+            let result = match rest {
+                0 => call(),
+                _ => this.past_control(EIO, || this.past_empty(call)),
+            };
             match usize::try_from(result) {
                 Ok(more) if more > 0 => got = got.saturating_add(more),
                 _ if got > 0 => {
@@ -347,13 +362,8 @@ pub(super) unsafe extern "C" fn splice_read(
         if this.session().is_deaf() {
             return this.read_nothing() as isize;
         }
-        this.past_control(EINVAL, || loop {
-            let before = this.records_read();
-            let moved = stock(socket, pos, pipe, len, flags);
-            // 0 is the end, or a record without content.
-            if moved != 0 || this.records_read() == before {
-                return moved;
-            }
+        this.past_control(EINVAL, || {
+            this.past_empty(|| stock(socket, pos, pipe, len, flags))
         })
     }
 }

@@ -166,7 +166,7 @@ impl Sending<'_> {
         self.0.held.store(ms.is_some().into(), Relaxed);
         if let Some(ms) = ms {
             // SAFETY: Initialised, and cancelled before the socket is released.
-            unsafe { work::queue_delayed(self.0.flusher.get(), ms) }
+            unsafe { work::queue_for_session(self.0.flusher.get(), ms) }
         }
     }
 }
@@ -209,6 +209,7 @@ impl SessionSocket<'_> {
         let (content_type, flags) =
             unsafe { (bindings::tls_hs_asked_record_type(msg), (*msg).msg_flags) };
         let wait = flags & bindings::MSG_DONTWAIT == 0;
+        let began = work::now_ms();
         let mut sent = 0usize;
         loop {
             if self.session().is_broken() {
@@ -225,7 +226,7 @@ impl SessionSocket<'_> {
                 match ready {
                     Err(err) => err.to_errno() as isize,
                     Ok(()) if matches!(content_type, 0 | APPLICATION_DATA) => {
-                        self.send_portion(sending, msg, left, flags)
+                        self.send_portion(sending, msg, left, flags, content_type != 0)
                     }
                     Ok(()) => self.send_stock(msg, left, left, flags),
                 }
@@ -235,7 +236,10 @@ impl SessionSocket<'_> {
                 _ if sent > 0 => break,
                 _ => return result,
             }
-            if sent >= len {
+            // SO_SNDTIMEO is for the whole call.
+            let took = work::now_ms().wrapping_sub(began);
+            // SAFETY: By the invariants.
+            if sent >= len || wait && took >= unsafe { bindings::tls_hs_send_timeout_ms(self.sk()) } {
                 break;
             }
         }
@@ -247,13 +251,14 @@ impl SessionSocket<'_> {
     ///
     /// # Safety
     ///
-    /// As [`Self::send`]; the user asked for `flags`.
+    /// As [`Self::send`]; the user asked for `flags`, and for a type of record if `typed`.
     unsafe fn send_portion(
         &self,
         sending: &Sending<'_>,
         msg: *mut msghdr,
         left: usize,
         flags: c_uint,
+        typed: bool,
     ) -> isize {
         const MORE: c_uint = bindings::MSG_MORE;
 
@@ -286,7 +291,8 @@ impl SessionSocket<'_> {
         } else if flags & (MORE | bindings::MSG_EOR) != 0 {
             (flags, None)
         } else {
-            match windows.holds() {
+            // kTLS takes no MSG_MORE from who asks for a type.
+            match windows.holds().filter(|_| !typed) {
                 None => (flags, None),
                 hold => (flags | MORE, hold),
             }
@@ -356,8 +362,11 @@ impl SessionSocket<'_> {
 
     /// Ends the record that we have left open, without waiting for anybody.
     pub(super) fn flush_held(&self) {
-        // Who sends now ends it, or leaves it open again.
-        let Some(sending) = Sending::try_new(&self.accepted.sender) else {
+        let sender = &self.accepted.sender;
+        let Some(sending) = Sending::try_new(sender) else {
+            // Who sends now ends it, or leaves it open again; but he may fail.
+            // SAFETY: Initialised, and cancelled before the socket is released.
+            unsafe { work::queue_for_session(sender.flusher.get(), RETRY_MS) };
             return;
         };
         if sending.0.held.xchg(0, Relaxed) != 0 {

@@ -83,7 +83,7 @@ unsafe extern "C" fn wake(
     unsafe {
         if bindings::tls_hs_wakes_reader(key) {
             let watch: *const Watch = kernel::container_of!(Opaque::cast_from(entry), Watch, entry);
-            work::queue_delayed((*watch).work.get(), 0);
+            work::queue_for_session((*watch).work.get(), 0);
         }
     }
     0
@@ -100,8 +100,8 @@ unsafe extern "C" fn discard_work(work: *mut work_struct) {
         let watch: *const Watch = kernel::container_of!(Opaque::cast_from(delayed), Watch, work);
         let socket = SessionSocket::of((*watch).socket);
         match socket.session().discard_some(&socket) {
-            Ok(true) => work::queue_delayed(delayed, 0),
-            Err(err) if err == ENOMEM => work::queue_delayed(delayed, RETRY_MS),
+            Ok(true) => work::queue_for_session(delayed, 0),
+            Err(err) if err == ENOMEM => work::queue_for_session(delayed, RETRY_MS),
             // What is wrong is said by the next call.
             _ => {}
         }
