@@ -55,9 +55,11 @@ impl kernel::Module for Module {
             Registration::new(name, FEATURES, nic, link.slot(side))
         };
         let left = end(c"hsnic%d", Side::Left)?;
-        let right = end(c"hsnic%d", Side::Right)?;
-        let tap = Arc::new(Tap, GFP_KERNEL)?;
-        let tap = Registration::new(c"hswire%d", 0, tap, link.tap())?;
+        // Before a device goes away again because another can't come.
+        let cut = |_: &Error| link.cut();
+        let right = end(c"hsnic%d", Side::Right).inspect_err(cut)?;
+        let tap = Arc::new(Tap, GFP_KERNEL).map_err(Error::from).inspect_err(cut)?;
+        let tap = Registration::new(c"hswire%d", 0, tap, link.tap()).inspect_err(cut)?;
         Ok(Self {
             _wire: wire,
             _left: left,

@@ -39,19 +39,27 @@ impl<N: Nic> RxSide<N> {
         received: u64,
     ) -> Result<Pin<KBox<Queued<Self>>>> {
         let state = match offload.nic.config().rx_delay {
-            0 => State::Added(offload.add(&session, Some(start))?),
+            0 => State::Asked,
             delay => {
                 offload.watch_received();
                 State::Delayed(received.saturating_add(u64::from(delay)))
             }
         };
-        offload.counters.count(Count::RxSession);
+        let at_once = matches!(state, State::Asked);
         let side = try_pin_init!(Self {
             offload,
             session,
             state <- crate::new_bh_lock!(state),
         });
-        KBox::pin_init(Queued::new(side), GFP_KERNEL)
+        let side = KBox::pin_init(Queued::new(side), GFP_KERNEL)?;
+        let RxSide { offload, .. } = &side.job;
+        if at_once {
+            // Last, so that there is nobody to take the context from when something else fails.
+            let context = offload.add(&side.job.session, Some(start))?;
+            *side.job.state.lock() = State::Added(context);
+        }
+        offload.counters.count(Count::RxSession);
+        Ok(side)
     }
 
     /// The stack says that a record begins there. Any context but that of a hard interrupt.

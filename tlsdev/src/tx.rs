@@ -51,10 +51,6 @@ impl<N: Nic> TxSide<N> {
     ) -> Result<Pin<KBox<Queued<Self>>>> {
         let config = offload.nic.config();
         let memory = KVec::from_elem(Record::default(), config.records, GFP_KERNEL)?;
-        let mut context = None;
-        if config.policy.delay == 0 {
-            context = Some(offload.add(&session, Some(start))?);
-        }
         let machine = Tx::new(
             session.protocol,
             memory,
@@ -62,10 +58,10 @@ impl<N: Nic> TxSide<N> {
             start.number,
             config.policy,
         );
-        offload.counters.count(Count::TxSession);
+        let at_once = config.policy.delay == 0;
         let state = State {
             machine,
-            context,
+            context: None,
             retired: None,
             owed: None,
         };
@@ -74,7 +70,15 @@ impl<N: Nic> TxSide<N> {
             session,
             state <- crate::new_bh_lock!(state),
         });
-        KBox::pin_init(Queued::new(side), GFP_KERNEL)
+        let side = KBox::pin_init(Queued::new(side), GFP_KERNEL)?;
+        let TxSide { offload, .. } = &side.job;
+        if at_once {
+            // Last, so that there is nobody to take the context from when something else fails.
+            let context = offload.add(&side.job.session, Some(start))?;
+            side.job.state.lock().context = Some(context);
+        }
+        offload.counters.count(Count::TxSession);
+        Ok(side)
     }
 
     /// The stack says that it begins a record. Process context.
