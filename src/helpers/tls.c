@@ -121,6 +121,7 @@ bool tls_hs_rx_stopped(const struct sock *sk)
 {
 	const struct tls_sw_context_rx *rx = rx_ctx(sk);
 
+	/* It is set once, and said again by the socket's error. */
 	return rx && data_race(rx->strp.stopped != 0);
 }
 
@@ -133,6 +134,7 @@ bool tls_hs_rx_listed(const struct sock *sk)
 /* Grows with each record that is read, with the present key. */
 u64 tls_hs_records_read(const struct sock *sk)
 {
+	/* Another thread that reads makes it an estimate. */
 	return data_race(get_unaligned_be64(tls_get_ctx(sk)->rx.rec_seq)) -
 	       skb_queue_len_lockless(&rx_ctx(sk)->rx_list);
 }
