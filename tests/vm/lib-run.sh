@@ -15,6 +15,7 @@
 . ./lib-splat.sh
 
 HS_CGROUP=/sys/fs/cgroup/test
+KCSAN=/sys/kernel/debug/kcsan
 
 # The TAP points at the start of a line, as "passed failed skipped", then a line for
 # every failure and skip. Without any point the exit status is the result.
@@ -88,6 +89,10 @@ run_test() {
 	dmesg | sed "1,/tls_hs-test: begin ${name}\$/d" >"/hs-out/$name.dmesg"
 	if [ -e /proc/lockdep_stats ] && ! grep -q 'debug_locks: *1' /proc/lockdep_stats; then
 		echo "BUG: lockdep has switched itself off" >>"/hs-out/$name.dmesg"
+	fi
+	if [ -e "$KCSAN" ]; then
+		cp "$KCSAN" /hs-out/kcsan
+		grep -q 'enabled: *1' "$KCSAN" || echo "BUG: KCSAN is switched off" >>"/hs-out/$name.dmesg"
 	fi
 	if why=$(splats "$allow" <"/hs-out/$name.dmesg"); then
 		failed=$((failed + 1))
