@@ -58,7 +58,9 @@ impl kernel::Module for Module {
         // Before a device goes away again because another can't come.
         let cut = |_: &Error| link.cut();
         let right = end(c"hsnic%d", Side::Right).inspect_err(cut)?;
-        let tap = Arc::new(Tap, GFP_KERNEL).map_err(Error::from).inspect_err(cut)?;
+        let tap = Arc::new(Tap, GFP_KERNEL)
+            .map_err(Error::from)
+            .inspect_err(cut)?;
         let tap = Registration::new(c"hswire%d", 0, tap, link.tap()).inspect_err(cut)?;
         Ok(Self {
             _wire: wire,

@@ -239,7 +239,8 @@ impl SessionSocket<'_> {
             // SO_SNDTIMEO is for the whole call.
             let took = work::now_ms().wrapping_sub(began);
             // SAFETY: By the invariants.
-            if sent >= len || wait && took >= unsafe { bindings::tls_hs_send_timeout_ms(self.sk()) } {
+            if sent >= len || wait && took >= unsafe { bindings::tls_hs_send_timeout_ms(self.sk()) }
+            {
                 break;
             }
         }
