@@ -106,7 +106,7 @@ def _():
 def _():
     with nothing_left():
         server, address = mapped_listener()
-        with raises(errno.ENOTCONN):
+        with raises(errno.EOPNOTSUPP):
             server.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDRFORM, socket.AF_INET)
         client = Client(address, context=CONTEXT).handshake()
         conn, family = accept(server)
