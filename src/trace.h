@@ -18,7 +18,10 @@
 
 #include "helpers.h"
 
-/* What is not known yet is 0 or empty. */
+/*
+ * What is not known yet is 0 or empty. The strings are arrays of fixed size, since
+ * Debian 13's bpftrace takes others for empty. Reasons are shorter than theirs.
+ */
 DECLARE_EVENT_CLASS(tls_hs_handshake,
 	TP_PROTO(const struct tls_hs_trace *t),
 
@@ -39,14 +42,13 @@ DECLARE_EVENT_CLASS(tls_hs_handshake,
 		__array(u8, daddr, 4)
 		__array(u8, saddr_v6, 16)
 		__array(u8, daddr_v6, 16)
-		__dynamic_array(char, sni, t->name_len + 1)
-		__string_len(reason, t->reason, t->reason_len)
+		__array(char, sni, 256)
+		__array(char, reason, 40)
 	),
 
 	TP_fast_assign(
 		const struct sock *sk = t->sk;
 		const struct inet_sock *inet = inet_sk(sk);
-		char *to = __get_dynamic_array(sni);
 		unsigned int at;
 		__be32 *addr;
 
@@ -66,22 +68,24 @@ DECLARE_EVENT_CLASS(tls_hs_handshake,
 		__entry->suite = t->suite;
 		__entry->group = t->group;
 		__entry->resumed = t->resumed;
-		for (at = 0; at < t->name_len; at++) {
+		memset(__entry->sni, 0, sizeof(__entry->sni));
+		for (at = 0; at < t->name_len && at < sizeof(__entry->sni) - 1; at++) {
 			unsigned char c = t->name[at];
 			bool plain = isascii(c) &&
 				     (isalnum(c) || c == '-' || c == '.' || c == '_');
 
-			to[at] = plain ? c : '?';
+			__entry->sni[at] = plain ? c : '?';
 		}
-		to[at] = '\0';
-		__assign_str(reason);
+		memset(__entry->reason, 0, sizeof(__entry->reason));
+		memcpy(__entry->reason, t->reason,
+		       min_t(size_t, t->reason_len, sizeof(__entry->reason) - 1));
 	),
 
 	TP_printk("family=%hu sport=%hu dport=%hu saddr=%pI4 daddr=%pI4 saddrv6=%pI6c daddrv6=%pI6c netns=%llu us=%u version=%#hx suite=%#hx group=%#hx resumed=%d sni=%s reason=%s",
 		  __entry->family, __entry->sport, __entry->dport, __entry->saddr,
 		  __entry->daddr, __entry->saddr_v6, __entry->daddr_v6,
 		  __entry->netns_cookie, __entry->us, __entry->version, __entry->suite,
-		  __entry->group, __entry->resumed, __get_str(sni), __get_str(reason))
+		  __entry->group, __entry->resumed, __entry->sni, __entry->reason)
 );
 
 #define DEFINE_TLS_HS_EVENT(name)			\
