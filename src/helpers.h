@@ -88,6 +88,7 @@ void tls_hs_restore_room(struct sock *sk, int rcvbuf);
 bool tls_hs_lock_room(struct sock *sk, bool lock);
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more);
 u32 tls_hs_send_timeout_ms(const struct sock *sk);
+int tls_hs_interrupted(const struct sock *sk);
 bool tls_hs_sock_done(const struct sock *sk);
 bool tls_hs_nothing_queued(const struct sock *sk);
 struct net *tls_hs_sock_net(const struct sock *sk);

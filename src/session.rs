@@ -156,8 +156,9 @@ impl Session {
             }
             match socket.waiting() {
                 Ok(Waiting::Data) => {
-                    socket.forget_data()?;
-                    self.received_data();
+                    if socket.forget_data()? {
+                        self.received_data();
+                    }
                 }
                 Ok(Waiting::Control(_)) => {
                     self.control(socket)?;
@@ -278,6 +279,9 @@ impl Session {
         }
         if is_next {
             self.fail(socket, EBADMSG.into());
+        } else if self.farewell().is_none() {
+            // What is before it can be read still, and nobody waits for what is behind.
+            socket.hang_up();
         }
         is_next
     }
@@ -357,10 +361,11 @@ impl Session {
 
     /// TCP has taken [`Session::farewell`], or never will.
     pub(crate) fn said_farewell(&self, socket: &SessionSocket<'_>) {
-        if let Some([FATAL, _]) = self.farewell() {
+        let fatal = matches!(self.farewell(), Some([FATAL, _]));
+        self.farewell.store(0, Relaxed);
+        if fatal || self.is_broken() {
             socket.hang_up();
         }
-        self.farewell.store(0, Relaxed);
     }
 }
 

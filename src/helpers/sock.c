@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/sched/signal.h>
 #include <linux/tcp.h>
 #include <net/inet_common.h>
 #include <net/sock.h>
@@ -93,6 +94,12 @@ u32 tls_hs_send_timeout_ms(const struct sock *sk)
 	long timeout = READ_ONCE(sk->sk_sndtimeo);
 
 	return timeout == MAX_SCHEDULE_TIMEOUT ? UINT_MAX : jiffies_to_msecs(timeout);
+}
+
+/* The answer of a call that a signal interrupts, 0 if none does. */
+int tls_hs_interrupted(const struct sock *sk)
+{
+	return signal_pending(current) ? sock_intr_errno(READ_ONCE(sk->sk_rcvtimeo)) : 0;
 }
 
 bool tls_hs_sock_done(const struct sock *sk)

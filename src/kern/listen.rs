@@ -226,8 +226,10 @@ pub(super) unsafe fn install(sk: *mut sock, config: Arc<Config>) -> Result {
     // SAFETY: The caller holds the lock. The reference goes to the socket, with its module's that the
     // front had; uninstall() takes it back.
     unsafe {
-        bindings::tls_hs_set_af_ops(sk, listener.af.get());
+        // Last what strip() has to undo: it may be copied meanwhile.
+        let af = listener.af.get();
         bindings::tls_hs_set_ulp(sk, ULP.get(), listener.into_raw().cast_mut().cast());
+        bindings::tls_hs_set_af_ops(sk, af);
         bindings::tls_hs_set_data_ready(sk, Some(data_ready));
     }
     Ok(())
@@ -306,7 +308,19 @@ impl Stopped {
 pub(super) unsafe fn strip(sk: *mut sock) {
     // SAFETY: By the requirement.
     unsafe {
-        if let Some(listener) = Listener::of(sk) {
+        // What was copied while TLS_HS was set need not be all of it.
+        let af = (*inet_csk(sk)).icsk_af_ops;
+        let ours = (*af)
+            .syn_recv_sock
+            .is_some_and(|f| f as usize == syn_recv_sock as usize);
+        let listener = if ours {
+            let af = Opaque::cast_from(af);
+            let listener: *const Listener = kernel::container_of!(af, Listener, af);
+            Some(ArcBorrow::from_raw(listener))
+        } else {
+            Listener::of(sk)
+        };
+        if let Some(listener) = listener {
             bindings::tls_hs_set_af_ops(sk, listener.original_af);
             bindings::tls_hs_set_data_ready(sk, listener.original_data_ready);
         }

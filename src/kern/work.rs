@@ -20,6 +20,7 @@ pub(super) fn init() -> Result {
         // SAFETY: The name is a C string.
         let wq = unsafe { bindings::tls_hs_alloc_workqueue(name.as_char_ptr().cast()) };
         if wq.is_null() {
+            exit();
             return Err(ENOMEM);
         }
         queue.store(wq, Relaxed);

@@ -193,6 +193,12 @@ def _():
     with raises(errno.ECONNRESET):
         conn.recv(100)
     expect(conn.recv(100), b"", "then the end")
+    # Who asks for control messages gets the alert.
+    conn, client = record_client(server(), Sealer)
+    client.send(b"")
+    client.send(bytes([FATAL, 80]), kind=ALERT)
+    time.sleep(0.1)
+    expect(conn.recvmsg(100, 64)[0], bytes([FATAL, 80]))
 
 
 @case("a reader that waits, one that polls and one that does not block")

@@ -18,6 +18,9 @@ use core::mem::MaybeUninit;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 
+/// Records without content that one call goes past.
+const EMPTY_MAX: u32 = 4096;
+
 /// Bytes in front of a record.
 const HEADER_LEN: usize = 5;
 
@@ -67,13 +70,13 @@ impl SessionSocket<'_> {
         }
     }
 
-    /// Takes data off the socket, as much as a record has.
-    pub(crate) fn forget_data(&self) -> Result {
+    /// Takes data off the socket, as much as a record has; returns whether there was any in it.
+    pub(crate) fn forget_data(&self) -> Result<bool> {
         let mut content = KVec::from_elem(0u8, RECORD_MAX as usize, GFP_KERNEL)?;
         match self.receive(&mut content, bindings::MSG_DONTWAIT, false) {
             // Another thread was faster, and something else is next.
-            Err(err) if err == EIO || err == EAGAIN => Ok(()),
-            result => result.map(|_| ()),
+            Err(err) if err == EIO || err == EAGAIN => Ok(false),
+            result => result.map(|(len, _)| len > 0),
         }
     }
 
@@ -273,13 +276,19 @@ impl SessionSocket<'_> {
 
     /// Repeats `call` past records without content, at which stock says 0 as at the end.
     fn past_empty(&self, mut call: impl FnMut() -> isize) -> isize {
-        loop {
+        for _ in 0..EMPTY_MAX {
             let before = self.records_read();
             let result = call();
             if result != 0 || self.records_read() == before {
                 return result;
             }
+            // SAFETY: Process context.
+            let interrupted = unsafe { bindings::tls_hs_interrupted(self.sk()) };
+            if interrupted != 0 {
+                return interrupted as isize;
+            }
         }
+        EAGAIN.to_errno() as isize
     }
 
     /// How many records were read with the present key, in all.
@@ -311,11 +320,19 @@ pub(super) unsafe extern "C" fn recvmsg(
             return this.read_nothing();
         }
         if bindings::tls_hs_has_type_room(msg) {
+            let (control, room) = ((*msg).__bindgen_anon_1, (*msg).msg_controllen);
             let call = || match this.past_handshake(flags as u32) {
-                Ok(()) => stock(socket, msg, len, flags) as isize,
+                Ok(()) => {
+                    (*msg).__bindgen_anon_1 = control;
+                    (*msg).msg_controllen = room;
+                    stock(socket, msg, len, flags) as isize
+                }
                 Err(err) => err.to_errno() as isize,
             };
-            return this.past_control(EKEYEXPIRED.into(), call) as c_int;
+            return this.past_control(EKEYEXPIRED.into(), || match len {
+                0 => call(),
+                _ => this.past_empty(call),
+            }) as c_int;
         }
         // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
         let all =

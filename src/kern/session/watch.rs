@@ -13,6 +13,7 @@ use super::super::bindings::{self, delayed_work, socket, wait_queue_entry, work_
 use super::super::work;
 use super::SessionSocket;
 use core::ffi::c_void;
+use core::ptr::NonNull;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full};
@@ -70,6 +71,28 @@ impl Watch {
     }
 }
 
+/// A reference to a socket's file.
+struct File(NonNull<bindings::file>);
+
+impl File {
+    /// `None` if the last reference is gone.
+    ///
+    /// # Safety
+    ///
+    /// `socket` is not freed.
+    unsafe fn of(socket: *mut socket) -> Option<Self> {
+        // SAFETY: By the requirement; the reference is only taken while there is another.
+        NonNull::new(unsafe { bindings::get_file_active(&raw mut (*socket).file) }).map(Self)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours. In a kernel thread the last one is put later, by another.
+        unsafe { bindings::fput(self.0.as_ptr()) }
+    }
+}
+
 /// # Safety
 ///
 /// The wait queue calls this, with the entry of a [`Watch`].
@@ -98,6 +121,11 @@ unsafe extern "C" fn discard_work(work: *mut work_struct) {
     unsafe {
         let delayed = kernel::container_of!(work, delayed_work, work);
         let watch: *const Watch = kernel::container_of!(Opaque::cast_from(delayed), Watch, work);
+        // Keys may change here, and kTLS's table be in the socket for a moment: as in a call of the
+        // program's, nobody may release it then. Who is about to, does by himself what this does.
+        let Some(_file) = File::of((*watch).socket) else {
+            return;
+        };
         let socket = SessionSocket::of((*watch).socket);
         match socket.session().discard_some(&socket) {
             Ok(true) => work::queue_for_session(delayed, 0),
