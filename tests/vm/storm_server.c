@@ -22,12 +22,16 @@ enum { LISTENER, KERNEL, LIBRARY };
 
 static int epoll;
 
-static void watch(int fd, unsigned int what)
+/* It calls the module's poll, below which allocations may be made to fail. */
+static bool watch(int fd, unsigned int what)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (uint64_t)what << 32 | fd };
 
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+	if (!epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		return true;
+	if (errno != ENOMEM)
 		err(EXIT_FAILURE, "epoll");
+	return false;
 }
 
 static void accept_all(int listener)
@@ -40,10 +44,12 @@ static void accept_all(int listener)
 		if (fd < 0 && (errno == EAGAIN || errno == EBADF || errno == EINVAL))
 			return;
 		/* That client has gone, or memory is short: the next one. */
-		if (fd >= 0)
-			watch(fd, from.ss_family == PF_TLS ? KERNEL : LIBRARY);
-		else if (errno == ENOMEM || errno == ENOBUFS || errno == EMFILE)
+		if (fd >= 0) {
+			if (!watch(fd, from.ss_family == PF_TLS ? KERNEL : LIBRARY))
+				close(fd);
+		} else if (errno == ENOMEM || errno == ENOBUFS || errno == EMFILE) {
 			return;
+		}
 	}
 }
 
@@ -83,7 +89,8 @@ int main(int argc, char **argv)
 
 		if (fcntl(fd, F_SETFL, O_NONBLOCK))
 			err(EXIT_FAILURE, "%s", argv[i]);
-		watch(fd, LISTENER);
+		if (!watch(fd, LISTENER))
+			err(EXIT_FAILURE, "epoll");
 	}
 	for (;;) {
 		struct epoll_event events[64];
