@@ -157,4 +157,9 @@ def _():
 
 
 if __name__ == "__main__":
-    run()
+    # What the kernel's BPF_EVENTS needs; the debug kernels have not got it.
+    mount()
+    if any(os.path.exists(f"/sys/kernel/tracing/{kind}_events") for kind in ("kprobe", "uprobe")):
+        run()
+    else:
+        print("1..0 # SKIP this kernel has no BPF programs for tracepoints")
