@@ -288,6 +288,7 @@ def _():
     for make in (plain, with_tls):
         with nothing_left(), cgroup() as path, server(path, make) as ask:
             address = ask("address")
+            if os.path.exists(f"{path}/memory.swap.max"):
             write(f"{path}/memory.swap.max", 0)
             with open(f"{path}/memory.current") as file:
                 limit = int(file.read()) + (1 << 20)

@@ -71,7 +71,7 @@ step_debug_kernel() {
 	debug_names
 	VM_MEM=${VM_MEM:-3072}
 	HS_SLOW=${HS_SLOW:-5}
-	VM_CMDLINE+=' kasan_multi_shot rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
+	VM_CMDLINE+=' kasan_multi_shot kcsan.skip_watch=1000 rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
 	LOCK=$DEBUG_KERNEL ensure "image-$KREL" \
 		"$(hash_of "$KREL" "$(cat "$DEBUG_STAMP")" "${DEBUG_CONFIGS[@]}" "$(declare -f make_debug_kernel debug_config debug_make)")" \
 		"debug kernel $KREL (about 15 min)" make_debug_kernel
