@@ -289,7 +289,7 @@ def _():
         with nothing_left(), cgroup() as path, server(path, make) as ask:
             address = ask("address")
             if os.path.exists(f"{path}/memory.swap.max"):
-            write(f"{path}/memory.swap.max", 0)
+                write(f"{path}/memory.swap.max", 0)
             with open(f"{path}/memory.current") as file:
                 limit = int(file.read()) + (1 << 20)
             write(f"{path}/memory.max", limit)
