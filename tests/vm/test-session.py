@@ -133,7 +133,7 @@ def _():
 @case("SHUT_WR of another thread ends a write that waits")
 def _():
     conn, _client = pair()
-    writer = Background(conn.sendall, bytes(8000000))
+    writer = Background(conn.sendall, bytes(40_000_000))
     time.sleep(0.3)
     Background(conn.shutdown, socket.SHUT_WR).result()
     with raises(errno.EPIPE):
