@@ -112,7 +112,7 @@ class Watcher:
 # --- what TCP may send ---
 
 
-def case_in_real_time(name, limit):
+def case_in_real_time(name, limit=30):
     """For what is lost where computing takes longer than the network: on a debug kernel."""
     return case(name, limit) if SLOW == 1 else lambda function: function
 
@@ -220,7 +220,7 @@ def _():
 # --- several writes ---
 
 
-@case("MSG_MORE: writes of any size join to full records")
+@case_in_real_time("MSG_MORE: writes of any size join to full records")
 def _():
     watcher = Watcher()
     watcher.sends(os.urandom(2000000))
