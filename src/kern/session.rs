@@ -239,7 +239,6 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
     // SAFETY: The caller has a reference to the socket and passes a valid message.
     unsafe {
         let this = SessionSocket::of(socket);
-        let sk = this.sk();
         if this.session().is_deaf() {
             // What has just come may be an alert or a KeyUpdate. What is wrong is said below.
             let _ = this.session().discard(&this);
@@ -248,11 +247,6 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
         }
         if this.session().is_broken() {
             return bindings::tls_hs_broken_pipe((*msg).msg_flags);
-        }
-        let shutdown = u32::from((&raw const (*sk).sk_shutdown).read_volatile());
-        if shutdown & bindings::SEND_SHUTDOWN != 0 {
-            // kTLS would take data for a record that can't be sent any more.
-            return bindings::sk_stream_error(sk, (*msg).msg_flags as c_int, EPIPE.to_errno());
         }
         this.send(msg, len) as c_int
     }

@@ -219,6 +219,16 @@ impl SessionSocket<'_> {
                 // SAFETY: Process context.
                 return unsafe { bindings::tls_hs_broken_pipe(flags) } as isize;
             }
+            if self.is_shut_down() {
+                // kTLS would take data for a record that can't be sent any more.
+                if sent > 0 {
+                    break;
+                }
+                // SAFETY: By the invariants.
+                return unsafe {
+                    bindings::sk_stream_error(self.sk(), flags as c_int, EPIPE.to_errno())
+                } as isize;
+            }
             let left = len.saturating_sub(sent);
             let ready = self.session().before_send(self, wait);
             // SAFETY: By the requirement, and what was sent is no longer in the message.
@@ -246,6 +256,13 @@ impl SessionSocket<'_> {
         }
         self.session().sent(content_type);
         sent as isize
+    }
+
+    /// Whether the program, or what ends the connection, has shut it down for sending.
+    fn is_shut_down(&self) -> bool {
+        // SAFETY: By the invariants.
+        let shutdown = unsafe { (&raw const (*self.sk()).sk_shutdown).read_volatile() };
+        u32::from(shutdown) & bindings::SEND_SHUTDOWN != 0
     }
 
     /// Sends the first of the `left` bytes of a message: as many as become records now.
