@@ -137,6 +137,9 @@ def measure(what, part):
         f"# {N} connections, {what}: {with_tls:.0f} bytes each with TLS_HS, {without:.0f} without "
         f"(both ends): {with_tls - without:.0f} beyond TCP's"
     )
+    if SLOW > 1:
+        print("# A debug kernel's objects are larger: no limit")
+        return
     expect_true(1000 < with_tls - without <= BYTES_MAX, f"{with_tls - without:.0f} bytes beyond the TCP socket")
 
 

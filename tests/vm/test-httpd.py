@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 240
 #
-# The demo server, whose HTTP behaviour test suites rely on, with clients as people
-# have them: through the kernel and through the library.
+# The demo server, with clients as people have them: through the kernel and through the
+# library.
 
 import os
 import signal

@@ -112,11 +112,6 @@ class Watcher:
 # --- what TCP may send ---
 
 
-def case_in_real_time(name, limit=30):
-    """For what is lost where computing takes longer than the network: on a debug kernel."""
-    return case(name, limit) if SLOW == 1 else lambda function: function
-
-
 @case("a new connection: the first record fits the congestion window, in whole segments")
 def _():
     with netem("delay 100ms"):

@@ -475,7 +475,7 @@ def _():
     server.close()
 
 
-@case("resumed handshakes and established connections go on when full ones are refused", limit=100)
+@case_in_real_time("resumed handshakes and established connections go on when full ones are refused", limit=100)
 def _():
     server = tickets()
     address = server.getsockname()
