@@ -6,4 +6,4 @@
 .PHONY: bench-half-open
 bench-half-open:
 	@T=half-open VM_MEM=4096 VM_APPEND='half_open=$(or $(N),50000) slab_debug=-' $(ENV)/test vm
-	@sed -n 's/^# //p' "$$(ls -td "$${TLS_HS_CACHE:-$$HOME/.cache/tls_hs}"/run/test-*/out/test-half-open.py.log | head -n 1)"
+	@sed -n 's/^# //p' "$$(ls -td "$${TLS_HS_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/tls_hs}"/run/test-*/out/test-half-open.py.log | head -n 1)"

@@ -6,4 +6,4 @@
 .PHONY: bench-nic
 bench-nic:
 	@TESTS_DIR=$(CURDIR)/tests/bench-nic VM_APPEND="bench.bytes=$(or $(BYTES),8000000)" T=nic-cost $(ENV)/test vm
-	@cat "$$(ls -td $${TLS_HS_CACHE:-$$HOME/.cache/tls_hs}/run/test-*/out/test-nic-cost.py.log | head -n 1)"
+	@cat "$$(ls -td $${TLS_HS_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/tls_hs}/run/test-*/out/test-nic-cost.py.log | head -n 1)"

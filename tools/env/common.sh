@@ -21,7 +21,7 @@ need_root() {
 	[ "$(id -u)" = 0 ] && return
 	command -v sudo >/dev/null || die "needs root (mounts, chroot): run it as root"
 	echo "${0##*/}: needs root for mounts and chroot, going on through sudo" >&2
-	exec sudo --preserve-env=TLS_HS_CACHE,XDG_CACHE_HOME,KREL,KDIR,DEBUG_KERNEL,HS_SLOW,HS_STORM,VM_CPUS,VM_MEM,VM_APPEND,T,FUZZ_S,KEEP,V,CI,QEMU_ACCEL,DEBIAN_MIRROR,DEBIAN_SECURITY_MIRROR,http_proxy,https_proxy,no_proxy,INSTALL_MOD_PATH,DESTDIR \
+	exec sudo --preserve-env=TLS_HS_CACHE,XDG_CACHE_HOME,KREL,KDIR,DEBUG_KERNEL,HS_SLOW,HS_STORM,VM_CPUS,VM_MEM,VM_APPEND,T,FUZZ_S,KEEP,V,CI,QEMU_ACCEL,DEBIAN_MIRROR,DEBIAN_SECURITY_MIRROR,http_proxy,https_proxy,no_proxy,INSTALL_MOD_PATH,DESTDIR,PREFIX,TESTS_DIR,DEMO_PORT \
 		-- "$0" "$@"
 }
 
