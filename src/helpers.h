@@ -80,7 +80,6 @@ void tls_hs_bh_lock_sock(struct sock *sk);
 void tls_hs_bh_unlock_sock(struct sock *sk);
 bool tls_hs_sock_owned(const struct sock *sk);
 void tls_hs_reset_on_close(struct sock *sk);
-bool tls_hs_sock_get_live(struct sock *sk);
 void tls_hs_sock_hold(struct sock *sk);
 void tls_hs_sock_put(struct sock *sk);
 int tls_hs_make_room(struct sock *sk, int bytes);

@@ -35,11 +35,6 @@ void tls_hs_reset_on_close(struct sock *sk)
 	WRITE_ONCE(sk->sk_lingertime, 0);
 }
 
-bool tls_hs_sock_get_live(struct sock *sk)
-{
-	return refcount_inc_not_zero(&sk->sk_refcnt);
-}
-
 void tls_hs_sock_hold(struct sock *sk)
 {
 	sock_hold(sk);

@@ -55,11 +55,8 @@ pub(super) unsafe fn queue(work: *mut work_struct) -> bool {
 ///
 /// `work` is initialised and lives until it was cancelled.
 pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
-    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
-    unsafe {
-        let delay = bindings::tls_hs_ms_to_jiffies(ms);
-        bindings::tls_hs_queue_delayed_work(QUEUE.load(Relaxed), work, delay);
-    }
+    // SAFETY: By the requirement.
+    unsafe { queue_delayed_on(&QUEUE, work, ms) }
 }
 
 /// As [`queue_delayed`], for work that takes the lock of a socket that a program has.
@@ -68,10 +65,22 @@ pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
 ///
 /// As [`queue_delayed`].
 pub(super) unsafe fn queue_for_session(work: *mut delayed_work, ms: u32) {
+    // SAFETY: By the requirement.
+    unsafe { queue_delayed_on(&SESSIONS, work, ms) }
+}
+
+/// # Safety
+///
+/// As [`queue_delayed`].
+unsafe fn queue_delayed_on(
+    queue: &Atomic<*mut workqueue_struct>,
+    work: *mut delayed_work,
+    ms: u32,
+) {
     // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
     unsafe {
         let delay = bindings::tls_hs_ms_to_jiffies(ms);
-        bindings::tls_hs_queue_delayed_work(SESSIONS.load(Relaxed), work, delay);
+        bindings::tls_hs_queue_delayed_work(queue.load(Relaxed), work, delay);
     }
 }
 
