@@ -214,7 +214,7 @@ pub(crate) fn segment(skb: &Skb) -> Option<Segment> {
     packet::parse(head, len)
 }
 
-/// The most that "records" may ask for: some 400 KB for a session.
+/// The most that "records" may ask for: 256 KiB for a session.
 const RECORDS_MAX: u32 = 16_384;
 
 /// The part of a device that `tlsdev` talks to.

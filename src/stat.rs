@@ -31,7 +31,7 @@ counters! {
     Accepted "accepted";
     /// Completed handshakes that were lost because kTLS could not be set up.
     KtlsFailed "ktls_failed";
-    /// Connections whose client changed its keys after the handshake.
+    /// Changes of the client's keys after the handshake.
     KeyUpdate "key_update";
     /// Changes of our own keys after the handshake: the client asked, or they had been used enough.
     OwnKeyUpdate "own_key_update";

@@ -62,7 +62,7 @@ sysctls! {
     /// section 5.5 ends at 2^24.5.
     RekeyRecords c"rekey_records" 8_388_608, 1 to 16_777_216, Namespace;
     /// Content of the records that accepted connections send, unless the program sets
-    /// TLS_HS_RECORD_SIZE; 0 for as much as the windows of TCP have room for.
+    /// TLS_HS_RECORD_SIZE; 0 for as much as the windows of TCP have room for, 1 to 63 as 64.
     RecordSize c"record_size" 0, 0 to 16_384, Namespace;
     /// Where public-key operations are done: 0 in SoftIRQ, 1 in kernel threads, 2 in SoftIRQ for
     /// `softirq_budget_us` and the rest in threads.

@@ -62,8 +62,8 @@
  * @flags: TLS_HS_STRICT_SNI or 0
  * @tickets: session tickets to send after a handshake of TLS 1.3, at most 8;
  *	0 stands for 2. None are sent without a "tls_ticket" key
- * @ticket_lifetime: seconds for which a ticket is accepted, at most 604800;
- *	0 stands for 86400
+ * @ticket_lifetime: seconds for which a ticket is accepted, more than 604800
+ *	count as that; 0 stands for 86400
  *
  * A mask of 0 stands for everything the module supports. The structure grows
  * at its end: a shorter one than the module knows is filled up with zeros, a
