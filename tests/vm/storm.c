@@ -223,7 +223,11 @@ static void damage(struct conn *conn, unsigned char *data, size_t *len)
 		*len = 1 + rnd(*len < 12 || rnd(2) ? *len - 1 : 11);
 		break;
 	case FLIP:
-		data[rnd(*len)] ^= 1 << rnd(8);
+		/* Nobody looks at the version of a change_cipher_spec, RFC 8446 section 5.1. */
+		do
+			i = rnd(*len);
+		while (i == 2 && *data == SSL3_RT_CHANGE_CIPHER_SPEC);
+		data[i] ^= 1 << rnd(8);
 		break;
 	case GARBAGE:
 		*len = 1 + rnd(*len);

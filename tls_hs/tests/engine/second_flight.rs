@@ -99,6 +99,26 @@ fn finished_may_be_padded_and_cut_into_records() {
     w.completes(&bytes);
 }
 
+/// RFC 8446 section 5.1: legacy_record_version is ignored for all purposes. That of a protected record
+/// is authentic, that of a change_cipher_spec is nothing.
+#[test]
+fn a_changed_bit_matters_but_in_the_version_of_a_change_cipher_spec() {
+    let flight = |w: &mut Waiting| [&CCS[..], &w.client.seal(22, &w.finished, 0)].concat();
+    let bits = 8 * flight(&mut waiting()).len();
+    let mut harmless = Vec::new();
+    for bit in 0..bits {
+        let mut w = waiting();
+        let mut flight = flight(&mut w);
+        flight[bit / 8] ^= 1 << (bit % 8);
+        // It may wait for more.
+        let _ = w.connection.take(&flight);
+        if w.connection.server.established().is_some() {
+            harmless.push(bit);
+        }
+    }
+    assert_eq!(harmless, Vec::from_iter(16..24));
+}
+
 #[test]
 fn application_data_behind_finished_stays_unread_and_unharmed() {
     let mut w = waiting();
