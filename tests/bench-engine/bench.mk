@@ -5,7 +5,7 @@
 .PHONY: bench-engine
 bench-engine: env
 	@$(IN_ROOT) cargo run --release --locked --manifest-path tests/bench-engine/Cargo.toml -- \
-		--rounds $(or $(ROUNDS),2000)
+		--rounds $(or $(ROUNDS),2000) --client $(or $(CLIENT),ring)
 
 .PHONY: profile-engine
 profile-engine: env

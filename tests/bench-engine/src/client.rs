@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The client: rustls, the same for all servers. Its cryptography is ring's, which none of them has:
-//! no server finds its own library's code and tables warm from the client's step before.
+//! The client: rustls, the same for all servers. Its cryptography is ring's as a rule, which none of
+//! them has: no server finds its own library's code and tables warm from the client's step before.
 
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::ring as provider;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::crypto::{aws_lc_rs, ring, CryptoProvider};
+use rustls::{CipherSuite, ClientConfig, ClientConnection, NamedGroup};
 
 use crate::pki::{Pki, NAME};
 use crate::Case;
+
+/// Where the client's cryptography comes from.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Library {
+    Ring,
+    /// That of the rustls server, too.
+    AwsLc,
+}
+
+impl Library {
+    fn provider(self) -> CryptoProvider {
+        match self {
+            Library::Ring => ring::default_provider(),
+            Library::AwsLc => aws_lc_rs::default_provider(),
+        }
+    }
+}
 
 pub struct Client {
     config: ClientConfig,
@@ -17,27 +34,27 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that offers exactly what the case needs.
-    pub fn new(pki: &Pki, case: &Case) -> Self {
+    /// A client that offers exactly what the case needs, with cryptography of that library.
+    pub fn new(pki: &Pki, case: &Case, library: Library) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(pki.authority.clone().into()).unwrap();
         let (version, suite) = if case.tls13 {
-            let suite = provider::cipher_suite::TLS13_AES_128_GCM_SHA256;
+            let suite = CipherSuite::TLS13_AES_128_GCM_SHA256;
             (&rustls::version::TLS13, suite)
         } else {
-            let suite = provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+            let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
             (&rustls::version::TLS12, suite)
         };
         let group = if case.x25519 {
-            provider::kx_group::X25519
+            NamedGroup::X25519
         } else {
-            provider::kx_group::SECP256R1
+            NamedGroup::secp256r1
         };
-        let provider = rustls::crypto::CryptoProvider {
-            cipher_suites: vec![suite],
-            kx_groups: vec![group],
-            ..provider::default_provider()
-        };
+        let mut provider = library.provider();
+        provider
+            .cipher_suites
+            .retain(|known| known.suite() == suite);
+        provider.kx_groups.retain(|known| known.name() == group);
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[version])
             .unwrap()

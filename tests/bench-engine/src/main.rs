@@ -6,10 +6,6 @@
 //! is taken around what the server does, from the making of the connection to its end, tickets
 //! included. Shown are the medians of all rounds; compared is in each round what the servers took in
 //! it, one right after the other, so that a machine that is slower for a while is so for all of them.
-//!
-//! ```text
-//! bench-engine [--rounds N] [--case NAME] [--server NAME]
-//! ```
 
 mod client;
 mod engine;
@@ -19,7 +15,8 @@ mod pki;
 
 use std::time::Duration;
 
-use client::Client;
+use clap::Parser;
+use client::{Client, Library};
 
 /// A kind of handshake.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,31 +101,21 @@ fn handshake(server: &dyn Server, case: &Case, client: &mut Client) -> Duration 
     cost + (cpu_time() - start)
 }
 
+/// CPU time of TLS servers for a handshake.
+#[derive(clap::Parser)]
 struct Arguments {
+    /// Handshakes of each server and case.
+    #[arg(long, default_value_t = 1000)]
     rounds: usize,
+    /// Only this kind of handshake.
+    #[arg(long)]
     case: Option<String>,
+    /// Only this server.
+    #[arg(long)]
     server: Option<String>,
-}
-
-fn arguments() -> Arguments {
-    let mut arguments = Arguments {
-        rounds: 1000,
-        case: None,
-        server: None,
-    };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let value = words
-            .next()
-            .unwrap_or_else(|| panic!("{word} needs a value"));
-        match &word[..] {
-            "--rounds" => arguments.rounds = value.parse().expect("a number"),
-            "--case" => arguments.case = Some(value),
-            "--server" => arguments.server = Some(value),
-            _ => panic!("unknown option {word}"),
-        }
-    }
-    arguments
+    /// Where the client's cryptography comes from.
+    #[arg(long, value_enum, default_value_t = Library::Ring)]
+    client: Library,
 }
 
 /// The median of what another server took, for each round, over what the engine took.
@@ -148,7 +135,7 @@ fn quartiles(times: &mut [Duration]) -> [f64; 3] {
 }
 
 fn main() {
-    let arguments = arguments();
+    let arguments = Arguments::parse();
     let wanted = |choice: &Option<String>, name: &str| choice.as_ref().is_none_or(|c| c == name);
     let pki = pki::Pki::new();
     let servers: Vec<Box<dyn Server>> = vec![
@@ -170,7 +157,10 @@ fn main() {
         .iter()
         .filter(|case| wanted(&arguments.case, case.name))
     {
-        let mut clients: Vec<_> = servers.iter().map(|_| Client::new(&pki, case)).collect();
+        let mut clients: Vec<_> = servers
+            .iter()
+            .map(|_| Client::new(&pki, case, arguments.client))
+            .collect();
         let mut times = vec![Vec::with_capacity(arguments.rounds); servers.len()];
         if case.resumed {
             let full = Case {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How much memory a connection takes while its handshake waits for the client.
 
-use crate::client::Client;
+use crate::client::{Client, Library};
 use crate::pki::Pki;
 use crate::{Case, Server};
 
@@ -17,7 +17,7 @@ fn allocated() -> usize {
 
 /// Bytes for each connection that has sent its first flight and waits for the client's.
 pub fn per_connection(server: &dyn Server, pki: &Pki, case: &Case) -> usize {
-    let mut client = Client::new(pki, case);
+    let mut client = Client::new(pki, case, Library::Ring);
     let mut output = Vec::with_capacity(1 << 16);
     let mut connections = Vec::with_capacity(CONNECTIONS);
     // What is set up once is not counted.
