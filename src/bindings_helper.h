@@ -16,6 +16,7 @@
 #include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/sockptr.h>
+#include <linux/splice.h>
 #include <linux/sysctl.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>

@@ -102,6 +102,7 @@ void tls_hs_acceptq_removed(struct sock *sk);
 int tls_hs_request_tls(void);
 int tls_hs_set_ulp_tls(struct sock *sk);
 int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len);
+struct tls_crypto_info tls_hs_cipher(const struct sock *sk, bool tx);
 int tls_hs_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len);
 struct tls_hs_control {
 	char buf[CMSG_SPACE(sizeof(unsigned char))] __aligned(sizeof(long));
@@ -114,7 +115,7 @@ bool tls_hs_has_type_room(const struct msghdr *msg);
 u8 tls_hs_record_type(const struct msghdr *msg, const struct tls_hs_control *control);
 int tls_hs_put_option(char __user *value, int __user *len, const void *from, unsigned int size);
 void tls_hs_init_mutex(struct mutex *lock);
-int tls_hs_mutex_lock(struct mutex *lock);
+int tls_hs_mutex_lock(struct mutex *lock, const struct sock *sk);
 bool tls_hs_mutex_trylock(struct mutex *lock);
 
 /* What decides about the size of a record. */
@@ -185,7 +186,10 @@ int tls_hs_broken_pipe(unsigned int flags);
 void tls_hs_open_send_buffer(struct sock *sk, int bytes);
 int tls_hs_sock_err(const struct sock *sk);
 void tls_hs_forget_sock_err(struct sock *sk, int err);
+void tls_hs_keep_sock_err(struct sock *sk, int err);
+__poll_t tls_hs_poll_in(void);
 __poll_t tls_hs_poll_end(void);
+bool tls_hs_nonblock(const struct socket *sock);
 void tls_hs_watch(struct socket *sock, struct wait_queue_entry *entry, wait_queue_func_t func);
 void tls_hs_unwatch(struct socket *sock, struct wait_queue_entry *entry);
 bool tls_hs_wakes_reader(void *key);
@@ -218,15 +222,14 @@ struct workqueue_struct *tls_hs_alloc_bh_workqueue(const char *name);
 void tls_hs_init_thread_work(struct kthread_work *work, void (*func)(struct kthread_work *work));
 struct kthread_worker *tls_hs_thread_create(unsigned int cpu);
 bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work);
-bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
-			       unsigned long delay);
-bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
-			     unsigned long delay);
+void tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			       unsigned int ms);
+void tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			     unsigned int ms);
 void tls_hs_cond_resched(void);
 void tls_hs_nap(void);
 u32 tls_hs_now_ms(void);
 u64 tls_hs_now_us(void);
-unsigned long tls_hs_ms_to_jiffies(unsigned int ms);
 
 void tls_hs_sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len);
 void tls_hs_sha384_update(struct sha384_ctx *ctx, const u8 *data, size_t len);

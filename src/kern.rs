@@ -115,6 +115,20 @@ pub(crate) fn initial_mode() -> u32 {
     unsafe { bindings::tls_hs_initial_mode() }
 }
 
+/// A message of the kernel's own, with one buffer that is read (ITER_SOURCE) or written (ITER_DEST).
+///
+/// # Safety
+///
+/// The message is used only while `vec` and its buffer live.
+unsafe fn message(vec: &bindings::kvec, direction: u32) -> bindings::msghdr {
+    // SAFETY: All zeros is a valid msghdr; the iterator keeps a pointer to `vec`, see the requirement.
+    unsafe {
+        let mut msg = core::mem::MaybeUninit::<bindings::msghdr>::zeroed().assume_init();
+        bindings::iov_iter_kvec(&mut msg.msg_iter, direction, vec, 1, vec.iov_len);
+        msg
+    }
+}
+
 /// A negative errno as `Result`.
 fn to_result(err: kernel::ffi::c_int) -> Result {
     kernel::error::to_result(err)

@@ -4,12 +4,10 @@
 
 use crate::kern::ktls::{Connected, Direction};
 use crate::kern::stat::Stats;
+use crate::record::RECORD_MAX;
 use crate::stat::Counter;
 use kernel::prelude::*;
 use tls_hs::Established;
-
-/// Most content of a record: RFC 8446 section 5.1.
-const RECORD_MAX: u16 = 1 << 14;
 
 /// Puts kTLS with the handshake's traffic keys on a socket. What the client has sent behind its
 /// Finished is still in the receive queue and becomes the first records that kTLS decrypts. Process
@@ -34,7 +32,7 @@ pub(crate) fn establish(
 fn install(session: &Established<'_>, socket: &Connected) -> Result {
     socket.set_ulp()?;
     socket.set_keys(Direction::Tx, session.version, session.server)?;
-    if session.fragment_max < RECORD_MAX {
+    if u32::from(session.fragment_max) < RECORD_MAX {
         socket.set_fragment_max(session.fragment_max)?;
     }
     socket.set_keys(Direction::Rx, session.version, session.client)

@@ -3,7 +3,8 @@
 //! What is left of TLS on an accepted connection: alerts, close_notify and KeyUpdate, so that a
 //! program sees nothing but data, end of file and errors.
 //!
-//! Process context. The keys' lock is held while records of ours are sent and keys changed.
+//! Process context. The keys' lock is held while a record is handled and keys are changed, the
+//! sender's while records of ours are sent.
 
 use crate::crypto::Lib;
 use crate::kern::errno::{EBADMSG, ECONNRESET, EPROTO};
@@ -16,17 +17,13 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use tls_hs::session::{Event, KEY_UPDATE};
-use tls_hs::{AlertDescription, Established, Traffic, Version};
-
-/// `ContentType`, RFC 8446 section 5.1.
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
+use tls_hs::{AlertDescription, ContentType, Established, Traffic, Version};
 
 /// `AlertLevel`, RFC 8446 section 6.
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
 
-/// Records that are looked at when nobody reads them: more than any receive buffer has.
+/// Records that are looked at when nobody reads them: more than an honest client leaves.
 const DISCARD_MAX: u32 = 4096;
 
 /// Records that are looked at before others have their turn.
@@ -55,6 +52,7 @@ pub(crate) struct Session {
     #[pin]
     discarding: Mutex<()>,
     info: tls_hs_info,
+    fragment_max: u16,
     /// What reads return from here on, or [`GOES_ON`].
     ended: Atomic<i32>,
     /// Our close_notify or alert is sent, or about to be.
@@ -81,6 +79,7 @@ impl Session {
             keys <- new_mutex!(tls_hs::session::Session::new(established)),
             discarding <- new_mutex!(()),
             info: info(established, protocol),
+            fragment_max: established.fragment_max,
             ended: Atomic::new(GOES_ON),
             closed: Atomic::new(0),
             farewell: Atomic::new(0),
@@ -94,6 +93,11 @@ impl Session {
     /// Answer to TLS_HS_INFO.
     pub(crate) fn info(&self) -> tls_hs_info {
         self.info
+    }
+
+    /// Most content of a record that the client takes.
+    pub(crate) fn fragment_max(&self) -> u16 {
+        self.fragment_max
     }
 
     /// What a read returns once there is nothing to wait for any more: an error number, as TCP
@@ -111,11 +115,22 @@ impl Session {
         self.ended.load(Relaxed) != GOES_ON
     }
 
-    /// Nobody was told of `end`, which came from [`Session::end`] if that has said anything.
+    /// Nobody was told of `end`, if that is what [`Session::end`] has said.
     pub(crate) fn say_again(&self, end: c_int) {
-        if end < 0 && self.ended.load(Relaxed) == 0 {
+        let said = [EBADMSG, ECONNRESET, EPROTO].map(|err| err.to_errno());
+        if said.contains(&end) && self.ended.load(Relaxed) == 0 {
             self.ended.store(end, Relaxed);
         }
+    }
+
+    /// Whether no data has come since some other record did.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet.load(Relaxed) != 0
+    }
+
+    /// Whether the last record of ours was sent, or is about to be.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed) != 0
     }
 
     /// The program reads no more: reads return the end.
@@ -310,7 +325,7 @@ impl Session {
             return Ok(());
         }
         self.update_due.store(0, Relaxed);
-        let sent = socket.send_record(HANDSHAKE, &KEY_UPDATE, wait);
+        let sent = socket.send_record(ContentType::Handshake, &KEY_UPDATE, wait);
         if sent.is_err() {
             self.update_due.store(1, Relaxed);
             return sent;
@@ -327,7 +342,7 @@ impl Session {
 
     /// The program has sent a record of a type of its own choice, 0 for application data.
     pub(crate) fn sent(&self, content_type: u8) {
-        if content_type == ALERT {
+        if content_type == ContentType::Alert as u8 {
             self.closed.store(1, Relaxed);
         }
     }

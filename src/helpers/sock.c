@@ -83,12 +83,12 @@ bool tls_hs_lock_room(struct sock *sk, bool lock)
 	return before;
 }
 
-/* SO_SNDTIMEO, UINT_MAX for none. */
+/* SO_SNDTIMEO, UINT_MAX for none and for weeks. */
 u32 tls_hs_send_timeout_ms(const struct sock *sk)
 {
 	long timeout = READ_ONCE(sk->sk_sndtimeo);
 
-	return timeout == MAX_SCHEDULE_TIMEOUT ? UINT_MAX : jiffies_to_msecs(timeout);
+	return timeout >= msecs_to_jiffies(INT_MAX) ? UINT_MAX : jiffies_to_msecs(timeout);
 }
 
 /* The answer of a call that a signal interrupts, 0 if none does. */
@@ -260,10 +260,27 @@ void tls_hs_forget_sock_err(struct sock *sk, int err)
 	cmpxchg(&sk->sk_err, err, 0);
 }
 
+/* Puts an error back that somebody has taken off the socket. */
+void tls_hs_keep_sock_err(struct sock *sk, int err)
+{
+	cmpxchg(&sk->sk_err, 0, err);
+}
+
+/* What poll says when there is something to read. */
+__poll_t tls_hs_poll_in(void)
+{
+	return EPOLLIN | EPOLLRDNORM;
+}
+
 /* What poll says at the end of file. */
 __poll_t tls_hs_poll_end(void)
 {
 	return EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+}
+
+bool tls_hs_nonblock(const struct socket *sock)
+{
+	return sock->file && sock->file->f_flags & O_NONBLOCK;
 }
 
 void tls_hs_watch(struct socket *sock, struct wait_queue_entry *entry, wait_queue_func_t func)

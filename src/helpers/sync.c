@@ -77,9 +77,10 @@ void tls_hs_init_mutex(struct mutex *lock)
 	mutex_init(lock);
 }
 
-int tls_hs_mutex_lock(struct mutex *lock)
+/* For a send on the socket: how a signal ends the wait depends on its timeout. */
+int tls_hs_mutex_lock(struct mutex *lock, const struct sock *sk)
 {
-	return mutex_lock_interruptible(lock);
+	return mutex_lock_interruptible(lock) ? sock_intr_errno(READ_ONCE(sk->sk_sndtimeo)) : 0;
 }
 
 bool tls_hs_mutex_trylock(struct mutex *lock)

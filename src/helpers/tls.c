@@ -25,6 +25,15 @@ int tls_hs_set_ktls(struct sock *sk, int optname, void *info, unsigned int len)
 	return READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TLS, optname, KERNEL_SOCKPTR(info), len);
 }
 
+/* Version and cipher of one direction, which are a part of the keys that kTLS keeps. */
+struct tls_crypto_info tls_hs_cipher(const struct sock *sk, bool tx)
+{
+	const struct tls_context *ctx = tls_get_ctx(sk);
+
+	/* New keys have the same. */
+	return data_race(tx ? ctx->crypto_send.info : ctx->crypto_recv.info);
+}
+
 int tls_hs_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len)
 {
 	return copy_from_sockptr_offset(dst, src, offset, len);
@@ -76,7 +85,7 @@ bool tls_hs_has_type_room(const struct msghdr *msg)
 	if (msg->msg_flags & MSG_CMSG_COMPAT)
 		least = sizeof(struct compat_cmsghdr) + sizeof(u8);
 #endif
-	return msg->msg_controllen >= least;
+	return msg->msg_control && msg->msg_controllen >= least;
 }
 
 /* After recvmsg: the type of the record, 0 if there was none. */

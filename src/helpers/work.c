@@ -55,16 +55,16 @@ bool tls_hs_queue_work(struct workqueue_struct *wq, struct work_struct *work)
 	return queue_work(wq, work);
 }
 
-bool tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
-			       unsigned long delay)
+void tls_hs_queue_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			       unsigned int ms)
 {
-	return queue_delayed_work(wq, work, delay);
+	queue_delayed_work(wq, work, msecs_to_jiffies(ms));
 }
 
-bool tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
-			     unsigned long delay)
+void tls_hs_mod_delayed_work(struct workqueue_struct *wq, struct delayed_work *work,
+			     unsigned int ms)
 {
-	return mod_delayed_work(wq, work, delay);
+	mod_delayed_work(wq, work, msecs_to_jiffies(ms));
 }
 
 void tls_hs_cond_resched(void)
@@ -85,9 +85,4 @@ u32 tls_hs_now_ms(void)
 u64 tls_hs_now_us(void)
 {
 	return ktime_to_us(ktime_get());
-}
-
-unsigned long tls_hs_ms_to_jiffies(unsigned int ms)
-{
-	return msecs_to_jiffies(ms);
 }

@@ -434,7 +434,7 @@ unsafe fn fail(child: *mut Child) {
     unsafe {
         die(child);
         if unlink(child) {
-            work::queue(&raw mut (*child).close);
+            work::QUEUE.add(&raw mut (*child).close);
         }
     }
 }
@@ -500,7 +500,7 @@ unsafe fn finish(child: *mut Child, state: State) {
                 (*child).ticket = Some(ticket);
                 (*child).state = State::Dead;
                 Stats::of(sk).count(Counter::ListenerClosed);
-                work::queue(&raw mut (*child).close);
+                work::QUEUE.add(&raw mut (*child).close);
             }
         }
     }

@@ -70,11 +70,11 @@ pub(crate) enum Direction {
     Rx,
 }
 
-/// A connected socket that `accept()` is about to return.
+/// A connected socket that `accept()` is about to return, or has returned.
 ///
 /// # Invariants
 ///
-/// `sk` is valid, grafted, without a ULP, and not locked by the caller. Process context.
+/// `sk` is valid, grafted, and not locked by the caller. Process context.
 pub(crate) struct Connected(*mut sock);
 
 impl Connected {
@@ -85,7 +85,7 @@ impl Connected {
         Self(sk)
     }
 
-    /// Puts the stock ULP on the socket.
+    /// Puts the stock ULP on the socket, which has none.
     pub(crate) fn set_ulp(&self) -> Result {
         let sk = self.0;
         // SAFETY: By the invariants; stock is valid.

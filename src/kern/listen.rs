@@ -106,13 +106,13 @@ impl Listener {
     /// Looks at the deadlines in `ms` milliseconds, unless that is planned already. Any context.
     pub(super) fn reap_in(&self, ms: u32) {
         // SAFETY: Initialised, and cancelled before the listener's socket lets it go.
-        unsafe { work::queue_delayed(self.reaper.get(), ms) }
+        unsafe { work::QUEUE.add_delayed(self.reaper.get(), ms) }
     }
 
     /// Looks at them in `ms` milliseconds though that may be planned for later. Any context.
     pub(super) fn reap_sooner(&self, ms: u32) {
         // SAFETY: As above.
-        unsafe { work::queue_sooner(self.reaper.get(), ms) }
+        unsafe { work::QUEUE.set_delay(self.reaper.get(), ms) }
     }
 
     /// Has the keyrings read again, in a moment and not too often. Any context.
@@ -121,7 +121,7 @@ impl Listener {
         if now.wrapping_sub(self.read.load(Relaxed)) >= READ_AGAIN_MS {
             self.read.store(now, Relaxed);
             // SAFETY: Initialised, and cancelled before the listener's socket lets it go.
-            unsafe { work::queue(self.reader.get()) };
+            unsafe { work::QUEUE.add(self.reader.get()) };
         }
     }
 

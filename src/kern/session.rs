@@ -5,7 +5,7 @@
 //! kTLS gives a program that does not ask for control messages EIO for every record that is not
 //! application data, and sends no close_notify. Here such records are taken off the socket and
 //! handled, and the call goes on. A program that passes room for control messages gets alerts as from
-//! stock.
+//! stock. Keys are the kernel's alone: nobody sets or reads them through the socket.
 //!
 //! The socket is found through its `ops`, a copy of kTLS's of its own. Whenever kTLS is given keys
 //! it sets `ops` to its own table again, and they are put back.
@@ -21,15 +21,16 @@ mod send;
 mod watch;
 
 pub(crate) use self::receive::{Refusal, Waiting};
-use self::send::Sender;
+use self::send::{Sender, Sending};
 use self::watch::Watch;
 use super::bindings::{self, file, msghdr, poll_table_struct, proto_ops, sock, socket, sockptr_t};
-use super::errno::{ENOPROTOOPT, EOPNOTSUPP};
+use super::errno::EOPNOTSUPP;
 use super::ktls::{Connected, Direction};
 use super::stat::{Gauge, Stats};
 use super::sysctl::Sysctls;
 use super::uapi::{OptionValue, UserBuffer};
 use super::{this_module, work};
+use crate::record::RECORD_MAX;
 use crate::session::Session;
 use crate::sysctl::Sysctl;
 use kernel::ffi::{c_char, c_int, c_uint};
@@ -41,6 +42,9 @@ use tls_hs::{Traffic, Version};
 
 /// As much of a record that is not application data is looked at.
 pub(crate) const CONTROL_MAX: usize = 64;
+
+/// When work that has got no memory is tried again, in milliseconds.
+const RETRY_MS: u32 = 100;
 
 /// Our state of one accepted socket.
 ///
@@ -87,6 +91,7 @@ pub(super) unsafe fn attach(socket: *mut socket, session: impl PinInit<Session>)
                     (*ops).release = Some(release);
                     (*ops).recvmsg = Some(receive::recvmsg);
                     (*ops).sendmsg = Some(sendmsg);
+                    (*ops).splice_eof = Some(splice_eof);
                     (*ops).splice_read = Some(receive::splice_read);
                     (*ops).poll = Some(poll);
                     (*ops).shutdown = Some(shutdown);
@@ -149,7 +154,8 @@ pub(crate) struct SessionSocket<'a> {
 impl<'a> SessionSocket<'a> {
     /// # Safety
     ///
-    /// `socket` was passed to one of our `proto_ops` functions, and `'a` ends with that call.
+    /// `socket` has a session and is not released during `'a`, which is within a call of one of our
+    /// `proto_ops` functions, or work that its `release` waits for.
     unsafe fn of(socket: *mut socket) -> Self {
         loop {
             // SAFETY: By the requirement; a table of ours is the first member of an `Accepted`.
@@ -207,6 +213,18 @@ impl<'a> SessionSocket<'a> {
         }
     }
 
+    /// Makes records no longer than `len`, nor than the client takes.
+    fn limit_records(&self, len: u16) -> Result {
+        if u32::from(len) > RECORD_MAX {
+            return Err(EINVAL);
+        }
+        // kTLS does not change it while a record is open.
+        self.flush_held();
+        let len = len.min(self.session().fragment_max());
+        // SAFETY: By the invariants the socket is connected and its ULP kTLS.
+        unsafe { Connected::new(self.sk()) }.set_fragment_max(len)
+    }
+
     /// Ends the connection both ways: who waits to read or write is woken.
     pub(crate) fn hang_up(&self) {
         if let Some(shutdown) = self.stock().shutdown {
@@ -241,7 +259,7 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
         let this = SessionSocket::of(socket);
         if this.session().is_deaf() {
             // What has just come may be an alert or a KeyUpdate. What is wrong is said below.
-            let _ = this.session().discard(&this);
+            let _ = this.keep_error(|| this.session().discard(&this));
         } else if this.is_refusing() {
             this.session().refuse(&this);
         }
@@ -249,6 +267,25 @@ unsafe extern "C" fn sendmsg(socket: *mut socket, msg: *mut msghdr, len: usize) 
             return bindings::tls_hs_broken_pipe((*msg).msg_flags);
         }
         this.send(msg, len) as c_int
+    }
+}
+
+/// Ends what sendfile() has left open at the end of its file. Nobody hears of an error.
+///
+/// # Safety
+///
+/// The socket layer calls this, for a socket that has our table.
+unsafe extern "C" fn splice_eof(socket: *mut socket) {
+    // SAFETY: The caller has a reference to the socket.
+    unsafe {
+        let this = SessionSocket::of(socket);
+        // Who sends meanwhile goes on with the record.
+        if let Ok(_sending) = Sending::new(&this.accepted.sender, this.sk()) {
+            if let Some(stock) = this.stock().splice_eof {
+                stock(socket);
+            }
+        }
+        this.say_farewell();
     }
 }
 
@@ -267,11 +304,16 @@ unsafe extern "C" fn poll(
             .stock()
             .poll
             .map_or(0, |stock| stock(file, socket, wait));
-        // Stock knows of no end before TCP's, and forgets that it has stopped.
-        if this.session().has_ended() || (this.is_stopped() && !this.has_listed()) {
-            return mask | bindings::tls_hs_poll_end();
+        let listed = this.has_listed();
+        // Stock knows of no end before TCP's, forgets that it has stopped, and waits for new keys
+        // with what is in front of them.
+        if this.session().has_ended() || (this.is_stopped() && !listed) {
+            mask | bindings::tls_hs_poll_end()
+        } else if listed {
+            mask | bindings::tls_hs_poll_in()
+        } else {
+            mask
         }
-        mask
     }
 }
 
@@ -295,7 +337,7 @@ unsafe extern "C" fn shutdown(socket: *mut socket, how: c_int) -> c_int {
             this.session().stop_reading();
             this.accepted.watch.start();
             // What is wrong is said by the next call.
-            let _ = this.session().discard(&this);
+            let _ = this.keep_error(|| this.session().discard(&this));
         }
         stock(socket, how)
     }
@@ -308,7 +350,8 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
     // SAFETY: The caller releases the socket, nobody else has it; our table was in it.
     unsafe {
         let this = SessionSocket::of(socket);
-        let accepted = (&raw const *this.accepted).cast_mut();
+        // As attach() has put it there.
+        let accepted = (&raw const (*socket).ops).read_volatile().cast_mut();
         let stock = this.stock().release;
         this.stats().leave(Gauge::Connections);
         this.accepted.watch.stop();
@@ -320,7 +363,9 @@ unsafe extern "C" fn release(socket: *mut socket) -> c_int {
             this.forget_all();
         }
         let result = stock.map_or(0, |stock| stock(socket));
-        drop(Pin::new_unchecked(KBox::from_raw(accepted)));
+        drop(Pin::new_unchecked(KBox::from_raw(
+            accepted.cast::<Accepted>(),
+        )));
         result
     }
 }
@@ -338,29 +383,29 @@ unsafe extern "C" fn setsockopt(
     // SAFETY: The caller has a reference to the socket.
     unsafe {
         let this = SessionSocket::of(socket);
-        let Some(stock) = this.stock().setsockopt else {
-            return EOPNOTSUPP.to_errno();
-        };
-        if level as u32 != bindings::SOL_TLS {
-            let result = stock(socket, level, name, value, len);
-            if level as u32 == bindings::SOL_TCP
-                && matches!(name as u32, bindings::TCP_CORK | bindings::TCP_NODELAY)
-            {
-                this.flush_held();
+        let given = OptionValue::new(value, len);
+        let result = match (level as u32, name as u32) {
+            (bindings::SOL_TLS, bindings::TLS_TX | bindings::TLS_RX) => Err(EBUSY),
+            (bindings::SOL_TLS, bindings::TLS_HS_RECORD_SIZE) => given
+                .number()
+                .and_then(|size| this.accepted.sender.set_record_size(size)),
+            (bindings::SOL_TLS, bindings::TLS_TX_MAX_PAYLOAD_LEN) => {
+                given.short().and_then(|len| this.limit_records(len))
             }
-            return result;
-        }
-        if name as u32 == bindings::TLS_HS_RECORD_SIZE {
-            let result = OptionValue::new(value, len).number();
-            let result = result.and_then(|size| this.accepted.sender.set_record_size(size));
-            return result.map_or_else(|err| err.to_errno(), |()| 0);
-        }
-        // kTLS does not take everything while a record is open.
-        this.flush_held();
-        let _guard = this.accepted.rekeying.lock();
-        let result = stock(socket, level, name, value, len);
-        this.put_back();
-        result
+            (level_, name_) => {
+                let Some(stock) = this.stock().setsockopt else {
+                    return EOPNOTSUPP.to_errno();
+                };
+                let result = stock(socket, level, name, value, len);
+                if level_ == bindings::SOL_TCP
+                    && matches!(name_, bindings::TCP_CORK | bindings::TCP_NODELAY)
+                {
+                    this.flush_held();
+                }
+                return result;
+            }
+        };
+        errno(result)
     }
 }
 
@@ -379,21 +424,26 @@ unsafe extern "C" fn getsockopt(
     unsafe {
         let this = SessionSocket::of(socket);
         let buffer = UserBuffer::new(value, len);
-        let own = match (level as u32, name as u32) {
+        let result = match (level as u32, name as u32) {
             (bindings::SOL_TLS, bindings::TLS_HS_INFO) => buffer.write(&this.session().info()),
             (bindings::SOL_TLS, bindings::TLS_HS_RECORD_SIZE) => {
                 buffer.write(&this.accepted.sender.record_size())
             }
-            _ => Err(ENOPROTOOPT.into()),
+            // What the keys are for: stock would write the keys, too.
+            (bindings::SOL_TLS, name @ (bindings::TLS_TX | bindings::TLS_RX)) => buffer.write(
+                &bindings::tls_hs_cipher(this.sk(), name == bindings::TLS_TX),
+            ),
+            _ => {
+                return match this.stock().getsockopt {
+                    Some(stock) => stock(socket, level, name, value, len),
+                    None => EOPNOTSUPP.to_errno(),
+                }
+            }
         };
-        match own {
-            Ok(()) => return 0,
-            Err(err) if err != ENOPROTOOPT.into() => return err.to_errno(),
-            Err(_) => {}
-        }
-        match this.stock().getsockopt {
-            Some(stock) => stock(socket, level, name, value, len),
-            None => EOPNOTSUPP.to_errno(),
-        }
+        errno(result)
     }
+}
+
+fn errno(result: Result) -> c_int {
+    result.map_or_else(|err| err.to_errno(), |()| 0)
 }

@@ -3,9 +3,8 @@
 //! The two directions of a TCP connection as a handshake in SoftIRQ sees them.
 
 use super::bindings::{self, sk_buff, sock, tcp_sock};
-use super::to_result;
+use super::{message, to_result};
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 
@@ -86,29 +85,20 @@ impl<'a> Stream<'a> {
     /// Hands bytes to TCP and returns how many it took: 0 when the send buffer is full (the
     /// child's write-space callback comes when there is room).
     pub(crate) fn send(&mut self, bytes: &[u8], more: bool) -> Result<usize> {
-        let mut vec = bindings::kvec {
+        let vec = bindings::kvec {
             iov_base: bytes.as_ptr().cast_mut().cast(),
             iov_len: bytes.len(),
         };
-        let mut msg = MaybeUninit::<bindings::msghdr>::zeroed();
-        // SAFETY: All zeros is a valid msghdr. The buffer is only read (ITER_SOURCE) and lives
-        // through the call. By the invariants TCP neither sleeps nor uses the task's fragment.
+        // SAFETY: The buffer is only read and lives through the call. By the invariants TCP neither
+        // sleeps nor uses the task's fragment.
         let sent = unsafe {
-            let msg = msg.assume_init_mut();
+            let mut msg = message(&vec, bindings::ITER_SOURCE);
             msg.msg_flags = bindings::MSG_DONTWAIT | bindings::MSG_NOSIGNAL;
             if more {
                 msg.msg_flags |= bindings::MSG_MORE;
             }
-            bindings::iov_iter_kvec(
-                &mut msg.msg_iter,
-                bindings::ITER_SOURCE as c_uint,
-                &vec,
-                1,
-                bytes.len(),
-            );
-            bindings::tcp_sendmsg_locked(self.sk, msg, bytes.len())
+            bindings::tcp_sendmsg_locked(self.sk, &mut msg, bytes.len())
         };
-        vec.iov_len = 0;
         if sent == EAGAIN.to_errno() {
             return Ok(0);
         }

@@ -2,7 +2,7 @@
 
 //! The user header, and the value of a socket option.
 
-use super::bindings::{self, sockptr_t};
+use super::bindings::{self, sockptr_t, tls_crypto_info};
 use core::mem::MaybeUninit;
 use kernel::ffi::{c_char, c_int};
 use kernel::prelude::*;
@@ -44,12 +44,21 @@ impl OptionValue {
     ///
     /// EINVAL if the value has another length, EFAULT.
     pub(super) fn number(&self) -> Result<u32> {
-        let mut bytes = [0; 4];
-        if self.len != bytes.len() {
+        self.bytes().map(u32::from_ne_bytes)
+    }
+
+    /// As [`Self::number`], for one of 16 bits.
+    pub(super) fn short(&self) -> Result<u16> {
+        self.bytes().map(u16::from_ne_bytes)
+    }
+
+    fn bytes<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        if self.len != N {
             return Err(EINVAL);
         }
         self.copy(0, &mut bytes)?;
-        Ok(u32::from_ne_bytes(bytes))
+        Ok(bytes)
     }
 
     fn copy(&self, at: usize, out: &mut [u8]) -> Result {
@@ -117,6 +126,9 @@ unsafe impl Plain for tls_hs_info {}
 
 // SAFETY: A number.
 unsafe impl Plain for u32 {}
+
+// SAFETY: Two fields of 2 bytes.
+unsafe impl Plain for tls_crypto_info {}
 
 /// Where a user wants the value of a socket option.
 pub(super) struct UserBuffer {

@@ -312,7 +312,7 @@ impl HandOver {
         unsafe {
             bindings::tls_hs_sock_hold((*job).sk);
             bindings::tls_hs_init_work(&raw mut (*job).work, Some(hand_over_work));
-            work::queue(&raw mut (*job).work);
+            work::QUEUE.add(&raw mut (*job).work);
         }
     }
 }

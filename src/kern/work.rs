@@ -6,13 +6,51 @@ use super::bindings::{self, delayed_work, work_struct, workqueue_struct};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
+/// A workqueue of the module.
+///
 /// # Invariants
 ///
 /// Not null between [`init`] and [`exit`].
-static QUEUE: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut());
+pub(super) struct Queue(Atomic<*mut workqueue_struct>);
 
-/// The same for work that may have to wait for a program: others do not wait with it.
-static SESSIONS: Atomic<*mut workqueue_struct> = Atomic::new(core::ptr::null_mut());
+/// For work that is done soon.
+pub(super) static QUEUE: Queue = Queue(Atomic::new(core::ptr::null_mut()));
+
+/// For work that may have to wait for a program, which has the lock of a socket: others do not wait
+/// with it.
+pub(super) static SESSIONS: Queue = Queue(Atomic::new(core::ptr::null_mut()));
+
+impl Queue {
+    /// Queues `work`; false if it was queued already. Any context.
+    ///
+    /// # Safety
+    ///
+    /// `work` is initialised and lives until its function has run.
+    pub(super) unsafe fn add(&self, work: *mut work_struct) -> bool {
+        // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
+        unsafe { bindings::tls_hs_queue_work(self.0.load(Relaxed), work) }
+    }
+
+    /// Queues `work` to run in `ms` milliseconds, unless it is queued already. Any context.
+    ///
+    /// # Safety
+    ///
+    /// `work` is initialised and lives until it was cancelled.
+    pub(super) unsafe fn add_delayed(&self, work: *mut delayed_work, ms: u32) {
+        // SAFETY: As above.
+        unsafe { bindings::tls_hs_queue_delayed_work(self.0.load(Relaxed), work, ms) }
+    }
+
+    /// As [`Queue::add_delayed`], also if it is queued for another time.
+    ///
+    /// # Safety
+    ///
+    /// As [`Queue::add_delayed`].
+    pub(super) unsafe fn set_delay(&self, work: *mut delayed_work, ms: u32) {
+        // SAFETY: As above.
+        unsafe { bindings::tls_hs_mod_delayed_work(self.0.load(Relaxed), work, ms) }
+    }
+}
 
 /// Makes the workqueues. Process context, at load time.
 pub(super) fn init() -> Result {
@@ -23,7 +61,7 @@ pub(super) fn init() -> Result {
             exit();
             return Err(ENOMEM);
         }
-        queue.store(wq, Relaxed);
+        queue.0.store(wq, Relaxed);
     }
     Ok(())
 }
@@ -31,69 +69,13 @@ pub(super) fn init() -> Result {
 /// Waits for all work and frees the workqueues. Process context, at unload time.
 pub(super) fn exit() {
     for queue in [&SESSIONS, &QUEUE] {
-        let wq = queue.xchg(core::ptr::null_mut(), kernel::sync::atomic::Full);
+        let wq = queue
+            .0
+            .xchg(core::ptr::null_mut(), kernel::sync::atomic::Full);
         if !wq.is_null() {
             // SAFETY: The queue is ours, and no socket that could queue to it is left.
             unsafe { bindings::destroy_workqueue(wq) }
         }
-    }
-}
-
-/// Queues `work`; false if it was queued already. Any context.
-///
-/// # Safety
-///
-/// `work` is initialised and lives until its function has run.
-pub(super) unsafe fn queue(work: *mut work_struct) -> bool {
-    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
-    unsafe { bindings::tls_hs_queue_work(QUEUE.load(Relaxed), work) }
-}
-
-/// Queues `work` to run in `ms` milliseconds, unless it is queued already. Any context.
-///
-/// # Safety
-///
-/// `work` is initialised and lives until it was cancelled.
-pub(super) unsafe fn queue_delayed(work: *mut delayed_work, ms: u32) {
-    // SAFETY: By the requirement.
-    unsafe { queue_delayed_on(&QUEUE, work, ms) }
-}
-
-/// As [`queue_delayed`], for work that takes the lock of a socket that a program has.
-///
-/// # Safety
-///
-/// As [`queue_delayed`].
-pub(super) unsafe fn queue_for_session(work: *mut delayed_work, ms: u32) {
-    // SAFETY: By the requirement.
-    unsafe { queue_delayed_on(&SESSIONS, work, ms) }
-}
-
-/// # Safety
-///
-/// As [`queue_delayed`].
-unsafe fn queue_delayed_on(
-    queue: &Atomic<*mut workqueue_struct>,
-    work: *mut delayed_work,
-    ms: u32,
-) {
-    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
-    unsafe {
-        let delay = bindings::tls_hs_ms_to_jiffies(ms);
-        bindings::tls_hs_queue_delayed_work(queue.load(Relaxed), work, delay);
-    }
-}
-
-/// Queues `work` to run in `ms` milliseconds, also if it is queued for another time. Any context.
-///
-/// # Safety
-///
-/// As [`queue_delayed`].
-pub(super) unsafe fn queue_sooner(work: *mut delayed_work, ms: u32) {
-    // SAFETY: By the requirement; the queue exists as long as the module's sockets do.
-    unsafe {
-        let delay = bindings::tls_hs_ms_to_jiffies(ms);
-        bindings::tls_hs_mod_delayed_work(QUEUE.load(Relaxed), work, delay);
     }
 }
 

@@ -297,6 +297,8 @@ def _():
         )
         conn, family = accept(server)
         expect(family, PF_TLS)
+        # A program may ask for less, but not for more.
+        conn.setsockopt(SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, struct.pack("=H", 16384))
         conn.sendall(b"x" * 4000 + b"\n")
         conn.close()
         output = client.communicate(timeout=20)[0]

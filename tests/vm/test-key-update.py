@@ -15,7 +15,6 @@ import time
 
 from tls_session import *
 
-TLS_TX_MAX_PAYLOAD_LEN = 5
 
 
 @case("KeyUpdate of the client: data goes on")

@@ -63,7 +63,7 @@ mod transcript;
 pub use env::{Crypto, Environment, Hash, Hmac, Input};
 pub use error::{AlertDescription, Disposition, Error, Reason};
 pub use params::{Aead, Config, HashAlgorithm, NamedGroup, Suite, Version};
-pub use record::Traffic;
+pub use record::{ContentType, Traffic};
 pub use secret::{wipe, Secret};
 pub use server::{Established, Server, Step, ALERT_MAX, MIN_TRANSMIT};
 pub use ticket::TicketKey;

@@ -87,13 +87,13 @@ impl Session {
     ///
     /// The connection is to be closed with the reason's alert.
     pub fn record(&mut self, content_type: u8, content: &[u8]) -> Result<Event, Error> {
-        match (content_type, self.version) {
-            (21, _) => self.alert(content),
-            (22, Version::Tls13) => self.key_update(content),
-            (22, Version::Tls12) if content.first() == Some(&CLIENT_HELLO) => {
-                Err(Reason::NoRenegotiation.into())
-            }
-            (22, Version::Tls12) => Err(Reason::UnexpectedMessage.into()),
+        match (ContentType::from_u8(content_type), self.version) {
+            (Some(ContentType::Alert), _) => self.alert(content),
+            (Some(ContentType::Handshake), Version::Tls13) => self.key_update(content),
+            (Some(ContentType::Handshake), Version::Tls12) => Err(match content.first() {
+                Some(&CLIENT_HELLO) => Reason::NoRenegotiation.into(),
+                _ => Reason::UnexpectedMessage.into(),
+            }),
             _ => Err(Reason::UnexpectedRecord.into()),
         }
     }
@@ -299,65 +299,26 @@ mod tests {
         let tls13 = session(Version::Tls13);
         let header =
             |kind: u8, minor: u8, len: usize| [kind, 3, minor, (len >> 8) as u8, len as u8];
+        use Reason::{BadRecordMac, RecordOverflow, RecordVersion, UnexpectedRecord};
         for (header, by12, by13) in [
-            (
-                header(23, 3, 100),
-                Reason::BadRecordMac,
-                Reason::BadRecordMac,
-            ),
-            (header(23, 3, 1), Reason::BadRecordMac, Reason::BadRecordMac),
-            (
-                header(23, 3, 16401),
-                Reason::BadRecordMac,
-                Reason::BadRecordMac,
-            ),
-            (
-                header(23, 3, 16402),
-                Reason::BadRecordMac,
-                Reason::RecordOverflow,
-            ),
-            (
-                header(23, 3, 16408),
-                Reason::BadRecordMac,
-                Reason::RecordOverflow,
-            ),
-            (
-                header(23, 3, 16409),
-                Reason::RecordOverflow,
-                Reason::RecordOverflow,
-            ),
-            (
-                header(23, 1, 100),
-                Reason::RecordVersion,
-                Reason::RecordVersion,
-            ),
-            (
-                header(21, 3, 100),
-                Reason::BadRecordMac,
-                Reason::UnexpectedRecord,
-            ),
-            (
-                header(20, 3, 1),
-                Reason::BadRecordMac,
-                Reason::UnexpectedRecord,
-            ),
-            (
-                header(24, 3, 100),
-                Reason::UnexpectedRecord,
-                Reason::UnexpectedRecord,
-            ),
-            (
-                *b"GET /",
-                Reason::UnexpectedRecord,
-                Reason::UnexpectedRecord,
-            ),
+            (header(23, 3, 100), BadRecordMac, BadRecordMac),
+            (header(23, 3, 1), BadRecordMac, BadRecordMac),
+            (header(23, 3, 16401), BadRecordMac, BadRecordMac),
+            (header(23, 3, 16402), BadRecordMac, RecordOverflow),
+            (header(23, 3, 16408), BadRecordMac, RecordOverflow),
+            (header(23, 3, 16409), RecordOverflow, RecordOverflow),
+            (header(23, 1, 100), RecordVersion, RecordVersion),
+            (header(21, 3, 100), BadRecordMac, UnexpectedRecord),
+            (header(20, 3, 1), BadRecordMac, UnexpectedRecord),
+            (header(24, 3, 100), UnexpectedRecord, UnexpectedRecord),
+            (*b"GET /", UnexpectedRecord, UnexpectedRecord),
         ] {
             assert_eq!(tls12.refused(&header), by12, "{header:?}");
             assert_eq!(tls13.refused(&header), by13, "{header:?}");
         }
         tls12.suite = Suite::Chacha20Poly1305Sha256;
-        assert_eq!(tls12.refused(&header(23, 3, 16400)), Reason::BadRecordMac);
-        assert_eq!(tls12.refused(&header(23, 3, 16401)), Reason::RecordOverflow);
+        assert_eq!(tls12.refused(&header(23, 3, 16400)), BadRecordMac);
+        assert_eq!(tls12.refused(&header(23, 3, 16401)), RecordOverflow);
         assert_eq!(tls12.untyped(), Reason::UnexpectedRecord);
         assert_eq!(tls13.untyped(), Reason::EmptyRecord);
     }

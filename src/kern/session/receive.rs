@@ -9,16 +9,16 @@
 use super::super::bindings::{self, msghdr, pipe_inode_info, socket};
 use super::super::errno::{EBADMSG, EKEYEXPIRED, EMSGSIZE, EOPNOTSUPP};
 use super::super::stream;
-use super::super::to_result;
-use super::send::{APPLICATION_DATA, HANDSHAKE};
+use super::super::{message, to_result, work};
+use super::send::APPLICATION_DATA;
 use super::{kernel_vec, SessionSocket, CONTROL_MAX};
 use crate::record::RECORD_MAX;
 use crate::session::Next;
-use core::mem::MaybeUninit;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
+use tls_hs::ContentType;
 
-/// Records without content that one call goes past.
+/// Records without content that a call goes past that does not wait.
 const EMPTY_MAX: u32 = 4096;
 
 /// Bytes in front of a record.
@@ -131,7 +131,9 @@ impl SessionSocket<'_> {
     pub(crate) fn refusal(&self) -> Option<(Refusal, bool)> {
         self.clear_refusal();
         if self.is_stopped() {
-            return Some((Refusal::Header(self.header()), !self.has_listed()));
+            // First: it waits for a reader that has a record off the list.
+            let header = self.header();
+            return Some((Refusal::Header(header), !self.has_listed()));
         }
         // SAFETY: By the invariants.
         let failures = || unsafe { bindings::tls_hs_decrypt_failures(self.sk()) };
@@ -147,6 +149,18 @@ impl SessionSocket<'_> {
             Err(err) if err == EBADMSG.into() => Some((Refusal::Header(self.header()), true)),
             _ => None,
         }
+    }
+
+    /// Calls what receives for nobody: an error of TCP's that it meets is for the program's next call.
+    pub(super) fn keep_error<T>(&self, receive: impl FnOnce() -> T) -> T {
+        // SAFETY: By the invariants.
+        let err = unsafe { bindings::tls_hs_sock_err(self.sk()) };
+        let result = receive();
+        if err != 0 && !is_refusal(-err as isize) {
+            // SAFETY: As above.
+            unsafe { bindings::tls_hs_keep_sock_err(self.sk(), err) };
+        }
+        result
     }
 
     /// Header of the record that kTLS is at.
@@ -167,7 +181,8 @@ impl SessionSocket<'_> {
     }
 
     /// Takes a record off the socket that is not application data, if one is next; returns its type
-    /// and how much of `content` it fills. Only one thread at a time may call this.
+    /// and how much of `content` it fills. Only one thread at a time may call this, or read with
+    /// control messages.
     pub(crate) fn take_record(
         &self,
         content: &mut [u8; CONTROL_MAX],
@@ -189,18 +204,11 @@ impl SessionSocket<'_> {
         let mut control = bindings::tls_hs_control::default();
         // SAFETY: All buffers live through the call; lengths are theirs.
         unsafe {
-            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
-            let mut vec = kernel_vec(content.as_mut_ptr(), content.len());
+            let vec = kernel_vec(content.as_mut_ptr(), content.len());
+            let mut msg = message(&vec, bindings::ITER_DEST);
             if any {
                 bindings::tls_hs_want_record_type(&mut msg, &mut control);
             }
-            bindings::iov_iter_kvec(
-                &mut msg.msg_iter,
-                bindings::ITER_DEST as c_uint,
-                &raw mut vec,
-                1,
-                content.len(),
-            );
             let len = recvmsg(self.socket, &mut msg, content.len(), flags as c_int);
             to_result(len.min(0))?;
             if !any {
@@ -214,6 +222,7 @@ impl SessionSocket<'_> {
     /// but has no keys to give to kTLS. With an error number unless there is one.
     fn past_handshake(&self, flags: u32) -> Result {
         let flags = flags & bindings::MSG_DONTWAIT;
+        const HANDSHAKE: u8 = ContentType::Handshake as u8;
         while let Waiting::Control(HANDSHAKE) = self.look(flags)? {
             self.session().control(self)?;
         }
@@ -274,9 +283,11 @@ impl SessionSocket<'_> {
         }
     }
 
-    /// Repeats `call` past records without content, at which stock says 0 as at the end.
-    fn past_empty(&self, mut call: impl FnMut() -> isize) -> isize {
-        for _ in 0..EMPTY_MAX {
+    /// Repeats `call` past records without content, at which stock says 0 as at the end. A client
+    /// does not keep a program for ever that did not want to `wait`.
+    fn past_empty(&self, wait: bool, mut call: impl FnMut() -> isize) -> isize {
+        let mut passed = 0u32;
+        loop {
             let before = self.records_read();
             let result = call();
             if result != 0 || self.records_read() == before {
@@ -287,8 +298,12 @@ impl SessionSocket<'_> {
             if interrupted != 0 {
                 return interrupted as isize;
             }
+            passed = passed.saturating_add(1);
+            if !wait && passed >= EMPTY_MAX {
+                return EAGAIN.to_errno() as isize;
+            }
+            work::relax();
         }
-        EAGAIN.to_errno() as isize
     }
 
     /// How many records were read with the present key, in all.
@@ -296,6 +311,86 @@ impl SessionSocket<'_> {
         // SAFETY: By the invariants kTLS is on the socket.
         unsafe { bindings::tls_hs_records_read(self.sk()) }
     }
+}
+
+/// `recvmsg` of a `proto_ops`.
+type Recvmsg = unsafe extern "C" fn(*mut socket, *mut msghdr, usize, c_int) -> c_int;
+
+impl SessionSocket<'_> {
+    /// Receives a message for a program that wants control messages.
+    ///
+    /// # Safety
+    ///
+    /// `stock` is the socket's, the other arguments are what the socket layer passed.
+    unsafe fn receive_typed(
+        &self,
+        stock: Recvmsg,
+        msg: *mut msghdr,
+        len: usize,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: By the requirement.
+        let (control, room) = unsafe { ((*msg).__bindgen_anon_1, (*msg).msg_controllen) };
+        let call = || match self.past_handshake(flags as u32) {
+            // SAFETY: By the requirement.
+            Ok(()) => unsafe {
+                (*msg).__bindgen_anon_1 = control;
+                (*msg).msg_controllen = room;
+                stock(self.socket, msg, len, flags) as isize
+            },
+            Err(err) => err.to_errno() as isize,
+        };
+        self.past_control(EKEYEXPIRED.into(), || match len {
+            0 => call(),
+            _ => self.past_empty(waits(flags), call),
+        }) as c_int
+    }
+
+    /// Receives data for a program that knows of nothing else.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::receive_typed`].
+    unsafe fn receive_data(
+        &self,
+        stock: Recvmsg,
+        msg: *mut msghdr,
+        len: usize,
+        flags: c_int,
+    ) -> c_int {
+        let all =
+            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
+        let mut got = 0;
+        loop {
+            let rest = len.saturating_sub(got);
+            // SAFETY: By the requirement, and what was received is no longer room in the message.
+            let call = || unsafe { stock(self.socket, msg, rest, flags) as isize };
+            let result = match rest {
+                0 => call(),
+                _ => self.past_control(EIO, || self.past_empty(waits(flags), call)),
+            };
+            match usize::try_from(result) {
+                Ok(more) if more > 0 => got = got.saturating_add(more),
+                _ if got > 0 => {
+                    self.session().say_again(result as c_int);
+                    return got as c_int;
+                }
+                _ => return result as c_int,
+            }
+            // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at,
+            // which waits still or was handled behind the data. All else that ends its wait ends
+            // the call.
+            let stopped = self.has_listed() || self.session().is_quiet();
+            if !all || got >= len || !stopped {
+                return got as c_int;
+            }
+        }
+    }
+}
+
+/// Whether a call with these flags waits.
+fn waits(flags: c_int) -> bool {
+    flags as u32 & bindings::MSG_DONTWAIT == 0
 }
 
 /// # Safety
@@ -320,42 +415,9 @@ pub(super) unsafe extern "C" fn recvmsg(
             return this.read_nothing();
         }
         if bindings::tls_hs_has_type_room(msg) {
-            let (control, room) = ((*msg).__bindgen_anon_1, (*msg).msg_controllen);
-            let call = || match this.past_handshake(flags as u32) {
-                Ok(()) => {
-                    (*msg).__bindgen_anon_1 = control;
-                    (*msg).msg_controllen = room;
-                    stock(socket, msg, len, flags) as isize
-                }
-                Err(err) => err.to_errno() as isize,
-            };
-            return this.past_control(EKEYEXPIRED.into(), || match len {
-                0 => call(),
-                _ => this.past_empty(call),
-            }) as c_int;
-        }
-        // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at.
-        let all =
-            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
-        let mut got = 0;
-        loop {
-            let rest = len.saturating_sub(got);
-            let call = || stock(socket, msg, rest, flags) as isize;
-            let result = match rest {
-                0 => call(),
-                _ => this.past_control(EIO, || this.past_empty(call)),
-            };
-            match usize::try_from(result) {
-                Ok(more) if more > 0 => got = got.saturating_add(more),
-                _ if got > 0 => {
-                    this.session().say_again(result as c_int);
-                    return got as c_int;
-                }
-                _ => return result as c_int,
-            }
-            if !all || got >= len {
-                return got as c_int;
-            }
+            this.receive_typed(stock, msg, len, flags)
+        } else {
+            this.receive_data(stock, msg, len, flags)
         }
     }
 }
@@ -379,8 +441,14 @@ pub(super) unsafe extern "C" fn splice_read(
         if this.session().is_deaf() {
             return this.read_nothing() as isize;
         }
+        // Stock looks at the pipe's side alone, TCP at the socket's as well.
+        let flags = match bindings::tls_hs_nonblock(socket) {
+            true => flags | bindings::SPLICE_F_NONBLOCK,
+            false => flags,
+        };
+        let wait = flags & bindings::SPLICE_F_NONBLOCK == 0;
         this.past_control(EINVAL, || {
-            this.past_empty(|| stock(socket, pos, pipe, len, flags))
+            this.past_empty(wait, || stock(socket, pos, pipe, len, flags))
         })
     }
 }

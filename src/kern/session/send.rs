@@ -8,24 +8,19 @@
 
 use super::super::bindings::{self, delayed_work, msghdr, mutex, sock, socket, work_struct};
 use super::super::errno::EOPNOTSUPP;
-use super::super::{to_result, work};
+use super::super::{message, to_result, work};
 use super::receive::is_refusal;
-use super::{kernel_vec, SessionSocket};
+use super::{kernel_vec, SessionSocket, RETRY_MS};
 use crate::record::{self, Windows};
-use core::mem::MaybeUninit;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::barrier::{smp_mb, Full};
 use kernel::types::Opaque;
+use tls_hs::ContentType;
 
-/// `ContentType`, RFC 8446 section 5.1.
-const ALERT: u8 = 21;
-pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const APPLICATION_DATA: u8 = 23;
-
-/// When to try again to end a record without memory, in milliseconds.
-const RETRY_MS: u32 = 100;
+/// What is sent as application data.
+pub(super) const APPLICATION_DATA: u8 = ContentType::ApplicationData as u8;
 
 /// More than what kTLS has protected and TCP did not take yet: two records and an alert.
 const LAST_ROOM: c_int = 128 * 1024;
@@ -95,14 +90,14 @@ impl Sender {
 pub(super) struct Sending<'a>(&'a Sender);
 
 impl<'a> Sending<'a> {
-    /// Waits until nobody else sends.
+    /// Waits until nobody else sends on the socket, `sk`.
     ///
     /// # Errors
     ///
-    /// EINTR when a signal comes first.
-    pub(super) fn new(sender: &'a Sender) -> Result<Self> {
-        // SAFETY: The lock is initialised.
-        to_result(unsafe { bindings::tls_hs_mutex_lock(sender.lock.get()) })?;
+    /// EINTR or ERESTARTSYS when a signal comes first.
+    pub(super) fn new(sender: &'a Sender, sk: *const sock) -> Result<Self> {
+        // SAFETY: The lock is initialised, and the sender's socket alive.
+        to_result(unsafe { bindings::tls_hs_mutex_lock(sender.lock.get(), sk) })?;
         Ok(Self(sender))
     }
 
@@ -122,21 +117,20 @@ impl Drop for Sending<'_> {
     }
 }
 
-/// What TCP says now: the answer may be old when it is used. `open` is set to whether a record has
-/// not ended. Process context, the socket not locked.
+/// What TCP says now, and whether a record has not ended: the answer may be old when it is used.
+/// Process context, the socket not locked.
 ///
 /// # Safety
 ///
 /// `sk` is valid and has kTLS on it.
-unsafe fn windows(sk: *mut sock, open: &mut bool) -> Windows {
+unsafe fn windows(sk: *mut sock) -> (Windows, bool) {
     let mut now = bindings::tls_hs_windows::default();
     // SAFETY: By the requirement.
     unsafe { bindings::tls_hs_get_windows(sk, &mut now) };
-    *open = now.open_record;
     // After a pause TCP begins again with a smaller window, which it sets when it is given data.
     let restart = now.restart.min(now.congestion);
     let idle = now.congestion.checked_shr(now.idle).unwrap_or(0);
-    Windows {
+    let windows = Windows {
         congestion: idle.max(restart),
         in_flight: now.in_flight,
         segment: now.segment,
@@ -148,7 +142,8 @@ unsafe fn windows(sk: *mut sock, open: &mut bool) -> Windows {
         rate: now.rate,
         corked: now.corked,
         no_delay: now.no_delay,
-    }
+    };
+    (windows, now.open_record)
 }
 
 /// A record that has not ended, under the lock of [`Sender`].
@@ -161,12 +156,18 @@ impl Sending<'_> {
         self.0.open.store(bytes, Relaxed);
     }
 
-    /// Sees to it that the record ends in `ms` milliseconds, or is the program's to end.
+    /// Sees to it that the record ends in `ms` milliseconds from when it was first left open, or is
+    /// ended already, or is the program's to end.
     fn hold(&self, ms: Option<u32>) {
-        self.0.held.store(ms.is_some().into(), Relaxed);
+        let held = self.0.held.xchg(ms.is_some().into(), Relaxed) != 0;
         if let Some(ms) = ms {
             // SAFETY: Initialised, and cancelled before the socket is released.
-            unsafe { work::queue_for_session(self.0.flusher.get(), ms) }
+            unsafe {
+                match held {
+                    true => work::SESSIONS.add_delayed(self.0.flusher.get(), ms),
+                    false => work::SESSIONS.set_delay(self.0.flusher.get(), ms),
+                }
+            }
         }
     }
 }
@@ -178,7 +179,7 @@ impl SessionSocket<'_> {
     ///
     /// `msg` is what the socket layer passed, of `len` bytes.
     pub(super) unsafe fn send(&self, msg: *mut msghdr, len: usize) -> isize {
-        let sending = match Sending::new(&self.accepted.sender) {
+        let sending = match Sending::new(&self.accepted.sender, self.sk()) {
             Ok(sending) => sending,
             Err(err) => return err.to_errno() as isize,
         };
@@ -208,25 +209,27 @@ impl SessionSocket<'_> {
         // SAFETY: By the requirement.
         let (content_type, flags) =
             unsafe { (bindings::tls_hs_asked_record_type(msg), (*msg).msg_flags) };
+        // As TCP does: they say nothing to who sends, but kTLS refuses what it does not know.
+        let flags = flags & !(bindings::MSG_BATCH | bindings::MSG_WAITALL);
         let wait = flags & bindings::MSG_DONTWAIT == 0;
         let began = work::now_ms();
         let mut sent = 0usize;
         loop {
-            if self.session().is_broken() {
+            // kTLS would take data for a record that can't be sent any more.
+            let broken = self.session().is_broken();
+            if broken || self.is_shut_down() {
                 if sent > 0 {
                     break;
                 }
-                // SAFETY: Process context.
-                return unsafe { bindings::tls_hs_broken_pipe(flags) } as isize;
-            }
-            if self.is_shut_down() {
-                // kTLS would take data for a record that can't be sent any more.
-                if sent > 0 {
-                    break;
-                }
-                // SAFETY: By the invariants.
+                // SAFETY: By the invariants; process context.
                 return unsafe {
-                    bindings::sk_stream_error(self.sk(), flags as c_int, EPIPE.to_errno())
+                    match broken {
+                        true => bindings::tls_hs_broken_pipe(flags),
+                        false => {
+                            let flags = flags as c_int;
+                            bindings::sk_stream_error(self.sk(), flags, EPIPE.to_errno())
+                        }
+                    }
                 } as isize;
             }
             let left = len.saturating_sub(sent);
@@ -281,9 +284,8 @@ impl SessionSocket<'_> {
         const MORE: c_uint = bindings::MSG_MORE;
 
         let sk = self.sk();
-        let mut is_open = false;
         // SAFETY: The socket is connected and has kTLS on it.
-        let windows = unsafe { windows(sk, &mut is_open) };
+        let (windows, is_open) = unsafe { windows(sk) };
         if !is_open {
             sending.set_open(0);
         }
@@ -309,17 +311,23 @@ impl SessionSocket<'_> {
         } else if flags & (MORE | bindings::MSG_EOR) != 0 {
             (flags, None)
         } else {
-            // kTLS takes no MSG_MORE from who asks for a type.
-            match windows.holds().filter(|_| !typed) {
+            // kTLS takes no MSG_MORE from who asks for a type, and behind an alert of the program's
+            // nothing is sent any more that would end the record.
+            match windows
+                .holds()
+                .filter(|_| !typed && !self.session().is_closed())
+            {
                 None => (flags, None),
                 hold => (flags | MORE, hold),
             }
         };
         // SAFETY: By the requirement.
         let result = unsafe { self.send_stock(msg, portion.len, left, flags) };
-        if let (Ok(sent @ 1..), true) = (u32::try_from(result), flags & MORE != 0) {
-            let open = sending.open().saturating_add(sent);
-            sending.set_open(open.checked_rem(windows.limit).unwrap_or(0));
+        if let Ok(sent @ 1..) = u32::try_from(result) {
+            if flags & MORE != 0 {
+                let open = sending.open().saturating_add(sent);
+                sending.set_open(open.checked_rem(windows.limit).unwrap_or(0));
+            }
             sending.hold(hold);
         }
         result
@@ -346,27 +354,25 @@ impl SessionSocket<'_> {
     }
 
     /// Sends one record of a type other than application data.
-    pub(crate) fn send_record(&self, content_type: u8, content: &[u8], wait: bool) -> Result {
+    pub(crate) fn send_record(
+        &self,
+        content_type: ContentType,
+        content: &[u8],
+        wait: bool,
+    ) -> Result {
         let Some(sendmsg) = self.stock().sendmsg else {
             return Err(EOPNOTSUPP.into());
         };
         let mut control = bindings::tls_hs_control::default();
         // SAFETY: All buffers live through the call and are only read.
         let sent = unsafe {
-            let mut msg = MaybeUninit::<msghdr>::zeroed().assume_init();
-            let mut vec = kernel_vec(content.as_ptr().cast_mut(), content.len());
-            bindings::tls_hs_put_record_type(&mut msg, &mut control, content_type);
+            let vec = kernel_vec(content.as_ptr().cast_mut(), content.len());
+            let mut msg = message(&vec, bindings::ITER_SOURCE);
+            bindings::tls_hs_put_record_type(&mut msg, &mut control, content_type as u8);
             msg.msg_flags = bindings::MSG_NOSIGNAL;
             if !wait {
                 msg.msg_flags |= bindings::MSG_DONTWAIT;
             }
-            bindings::iov_iter_kvec(
-                &mut msg.msg_iter,
-                bindings::ITER_SOURCE as c_uint,
-                &raw mut vec,
-                1,
-                content.len(),
-            );
             sendmsg(self.socket, &mut msg, content.len())
         };
         to_result(sent.min(0))
@@ -375,7 +381,7 @@ impl SessionSocket<'_> {
     /// Ends the record that is open, if one is.
     pub(super) fn flush(&self, wait: bool) -> Result {
         // What goes out before a record whose type is asked for is what was open.
-        self.send_record(APPLICATION_DATA, &[], wait)
+        self.send_record(ContentType::ApplicationData, &[], wait)
     }
 
     /// Ends the record that we have left open, without waiting for anybody.
@@ -384,7 +390,7 @@ impl SessionSocket<'_> {
         let Some(sending) = Sending::try_new(sender) else {
             // Who sends now ends it, or leaves it open again; but he may fail.
             // SAFETY: Initialised, and cancelled before the socket is released.
-            unsafe { work::queue_for_session(sender.flusher.get(), RETRY_MS) };
+            unsafe { work::SESSIONS.add_delayed(sender.flusher.get(), RETRY_MS) };
             return;
         };
         if sending.0.held.xchg(0, Relaxed) != 0 {
@@ -416,7 +422,7 @@ impl SessionSocket<'_> {
             // SAFETY: By the invariants the socket is TCP's, and not locked by us.
             unsafe { bindings::tls_hs_open_send_buffer(self.sk(), LAST_ROOM) };
             // Nobody is left to hear of an error.
-            let _ = self.send_record(ALERT, &alert, false);
+            let _ = self.send_record(ContentType::Alert, &alert, false);
             self.session().said_farewell(self);
         }
     }

@@ -11,16 +11,13 @@
 
 use super::super::bindings::{self, delayed_work, socket, wait_queue_entry, work_struct};
 use super::super::work;
-use super::SessionSocket;
+use super::{SessionSocket, RETRY_MS};
 use core::ffi::c_void;
 use core::ptr::NonNull;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full};
 use kernel::types::Opaque;
-
-/// When to try again without memory, in milliseconds.
-const RETRY_MS: u32 = 100;
 
 /// What waits for a socket to be readable.
 ///
@@ -106,7 +103,7 @@ unsafe extern "C" fn wake(
     unsafe {
         if bindings::tls_hs_wakes_reader(key) {
             let watch: *const Watch = kernel::container_of!(Opaque::cast_from(entry), Watch, entry);
-            work::queue_for_session((*watch).work.get(), 0);
+            work::SESSIONS.add_delayed((*watch).work.get(), 0);
         }
     }
     0
@@ -127,9 +124,9 @@ unsafe extern "C" fn discard_work(work: *mut work_struct) {
             return;
         };
         let socket = SessionSocket::of((*watch).socket);
-        match socket.session().discard_some(&socket) {
-            Ok(true) => work::queue_for_session(delayed, 0),
-            Err(err) if err == ENOMEM => work::queue_for_session(delayed, RETRY_MS),
+        match socket.keep_error(|| socket.session().discard_some(&socket)) {
+            Ok(true) => work::SESSIONS.add_delayed(delayed, 0),
+            Err(err) if err == ENOMEM => work::SESSIONS.add_delayed(delayed, RETRY_MS),
             // What is wrong is said by the next call.
             _ => {}
         }
