@@ -178,6 +178,8 @@ void tls_hs_msg_show(struct msghdr *msg, size_t hidden);
 bool tls_hs_key_update_pending(const struct sock *sk);
 bool tls_hs_rx_stopped(const struct sock *sk);
 bool tls_hs_rx_listed(const struct sock *sk);
+int tls_hs_next_record(struct sock *sk, const struct proto_ops *stock, bool wait);
+size_t tls_hs_peek_max(struct sock *sk);
 u64 tls_hs_records_read(const struct sock *sk);
 int tls_hs_taken_bits(const struct sock *sk, void *to, int len);
 unsigned long tls_hs_decrypt_failures(const struct sock *sk);

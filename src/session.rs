@@ -115,12 +115,9 @@ impl Session {
         self.ended.load(Relaxed) != GOES_ON
     }
 
-    /// Nobody was told of `end`, if that is what [`Session::end`] has said.
+    /// Nobody was told of `end`, which [`Session::end`] has said.
     pub(crate) fn say_again(&self, end: c_int) {
-        let said = [EBADMSG, ECONNRESET, EPROTO].map(|err| err.to_errno());
-        if said.contains(&end) && self.ended.load(Relaxed) == 0 {
-            self.ended.store(end, Relaxed);
-        }
+        let _ = self.ended.cmpxchg(0, end, Relaxed);
     }
 
     /// Whether no data has come since some other record did.

@@ -140,6 +140,86 @@ bool tls_hs_rx_listed(const struct sock *sk)
 	return !skb_queue_empty_lockless(&rx_ctx(sk)->rx_list);
 }
 
+static int keep(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offset, size_t len)
+{
+	return 0;
+}
+
+static bool rx_ready(const struct sock *sk)
+{
+	return READ_ONCE(rx_ctx(sk)->strp.msg_ready) || tls_hs_rx_listed(sk) ||
+	       tls_hs_rx_stopped(sk) || READ_ONCE(sk->sk_err) || sock_flag(sk, SOCK_DONE) ||
+	       READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN;
+}
+
+/*
+ * The type of the record that is next, which is decrypted and listed then, or 0 at
+ * the end; -EAGAIN if there is none. Data without content is gone past and freed:
+ * MSG_PEEK would keep each such record, and a page with it.
+ */
+int tls_hs_next_record(struct sock *sk, const struct proto_ops *stock, bool wait)
+{
+	struct tls_sw_context_rx *rx = rx_ctx(sk);
+	long timeo = sock_rcvtimeo(sk, !wait);
+	struct sk_buff *skb;
+	int type;
+
+	lock_sock(sk);
+	for (;;) {
+		DEFINE_WAIT_FUNC(entry, woken_wake_function);
+		read_descriptor_t desc = { .count = 1 };
+
+		type = stock->read_sock(sk, &desc, keep);
+		skb = skb_peek(&rx->rx_list);
+		/* What keep() makes of data, and stock says to all other records. */
+		if (skb && (!type || type == -EINVAL))
+			type = ((struct sk_skb_cb *)skb->cb)->tls.control;
+		if (type != -EAGAIN || !timeo)
+			break;
+		if (rx->strp.stopped) {
+			type = -EBADMSG;
+			break;
+		}
+		if (signal_pending(current)) {
+			type = sock_intr_errno(timeo);
+			break;
+		}
+		if (rx->reader_present) {
+			release_sock(sk);
+			tls_hs_nap();
+			lock_sock(sk);
+			continue;
+		}
+		add_wait_queue(sk_sleep(sk), &entry);
+		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		sk_wait_event(sk, &timeo, rx_ready(sk), &entry);
+		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		remove_wait_queue(sk_sleep(sk), &entry);
+	}
+	release_sock(sk);
+	return type;
+}
+
+/*
+ * How much MSG_PEEK may look at. It keeps what it walks past: of many small records no
+ * more than are there already.
+ */
+size_t tls_hs_peek_max(struct sock *sk)
+{
+	struct sk_buff_head *list = &rx_ctx(sk)->rx_list;
+	size_t max = SIZE_MAX;
+	struct sk_buff *skb;
+
+	lock_sock(sk);
+	if (skb_queue_len(list) > 256) {
+		max = 1;
+		skb_queue_walk(list, skb)
+			max += strp_msg(skb)->full_len;
+	}
+	release_sock(sk);
+	return max;
+}
+
 /* Grows with each record that is read, with the present key. */
 u64 tls_hs_records_read(const struct sock *sk)
 {

@@ -5,7 +5,7 @@
 //! kTLS gives a program that does not ask for control messages EIO for every record that is not
 //! application data, and sends no close_notify. Here such records are taken off the socket and
 //! handled, and the call goes on. A program that passes room for control messages gets alerts as from
-//! stock. Keys are the kernel's alone: nobody sets or reads them through the socket.
+//! stock. Keys are the kernel's: programs do not set or read them through the socket.
 //!
 //! The socket is found through its `ops`, a copy of kTLS's of its own. Whenever kTLS is given keys
 //! it sets `ops` to its own table again, and they are put back.
@@ -279,11 +279,12 @@ unsafe extern "C" fn splice_eof(socket: *mut socket) {
     // SAFETY: The caller has a reference to the socket.
     unsafe {
         let this = SessionSocket::of(socket);
-        // Who sends meanwhile goes on with the record.
-        if let Ok(_sending) = Sending::new(&this.accepted.sender, this.sk()) {
-            if let Some(stock) = this.stock().splice_eof {
-                stock(socket);
-            }
+        let sender = &this.accepted.sender;
+        match (Sending::new(sender), this.stock().splice_eof) {
+            (Ok(_sending), Some(stock)) => stock(socket),
+            (Ok(_), None) => {}
+            // A signal ends the wait.
+            (Err(_), _) => sender.flush_soon(),
         }
         this.say_farewell();
     }

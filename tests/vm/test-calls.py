@@ -101,6 +101,75 @@ def _():
     expect(conn.recv(10), b"")
 
 
+@case("MSG_WAITALL: data, a KeyUpdate, then a reset")
+def _():
+    conn, client = pair()
+    client.send(b"data")
+    client.send(KEY_UPDATE, HANDSHAKE)
+    client.update(TLS_TX)
+    reader = Background(conn.recv, 100, socket.MSG_WAITALL)
+    time.sleep(0.2)
+    reset(client.sock)
+    expect(reader.result(), b"data")
+    with raises(errno.ECONNRESET):
+        conn.recv(10)
+    expect(conn.recv(10), b"")
+
+
+@case("MSG_PEEK behind an empty record: what follows, not the end")
+def _():
+    conn, client = record_client(server(), Sealer)
+    client.send(b"")
+    client.send(USER_CANCELED, kind=ALERT)
+    client.send(b"data")
+    for _ in range(3):
+        expect(conn.recv(10, socket.MSG_PEEK), b"data")
+    expect(conn.recv(10), b"data")
+
+
+@case("MSG_PEEK of many small records")
+def _():
+    conn, client = record_client(server(), Sealer)
+    data = bytes(number % 251 for number in range(1000))
+    for number in data:
+        client.send(bytes([number]))
+    for _ in range(3):
+        seen = conn.recv(2000, socket.MSG_PEEK)
+        expect_true(seen and data.startswith(seen), f"{len(seen)} bytes")
+        time.sleep(0.05)
+    expect(receive_exactly(conn, 1000) == data, True)
+
+
+def available():
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+
+
+@case("records without content take no memory, whoever looks at them", limit=100)
+def _():
+    ways = {
+        "SHUT_RD": lambda conn: conn.shutdown(socket.SHUT_RD),
+        "control messages": receive,
+        "MSG_PEEK": lambda conn: conn.recv(10, socket.MSG_PEEK),
+    }
+    for name, way in ways.items():
+        conn, client = record_client(server(), Sealer)
+        # Each was more than a page.
+        records = b"".join(client.seal(bytes([DATA])) for _ in range(8000))
+        reader = Background(way, conn)
+        time.sleep(0.2)
+        before = available()
+        client.sock.sendall(records)
+        wait_until(lambda: unread(conn) == 0, 20, f"{name}: all is taken in")
+        time.sleep(0.2)
+        lost = before - available()
+        print(f"# {name}: {lost} KiB")
+        expect_true(lost < 16000, f"{name}: {lost} KiB for {len(records)} bytes")
+        client.send(b"end")
+        reader.result()
+        conn.close()
+
+
 @case("MSG_PEEK over data and a KeyUpdate: poll still sees the data")
 def _():
     conn, client = pair()
@@ -142,16 +211,20 @@ def _():
     expect(os.read(reader, 100), b"data")
 
 
-@case("after SHUT_RD a reset is still said")
+@case("after SHUT_RD a reset is still said, also right behind data", limit=60)
 def _():
-    conn, client = pair()
-    conn.shutdown(socket.SHUT_RD)
-    reset(client.sock)
-    poll = select.poll()
-    poll.register(conn, 0)
-    wait_until(lambda: poll.poll(0), what="POLLERR")
-    time.sleep(0.1)
-    expect(conn.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.ECONNRESET)
+    for number in range(60):
+        conn, client = pair()
+        conn.shutdown(socket.SHUT_RD)
+        if number:
+            client.send(bytes(16000))
+        reset(client.sock)
+        poll = select.poll()
+        poll.register(conn, 0)
+        wait_until(lambda: poll.poll(0), what="POLLHUP")
+        time.sleep(0.02)
+        expect(conn.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.ECONNRESET, f"number {number}")
+        conn.close()
 
 
 # --- sending ---

@@ -4,19 +4,11 @@
 # After shutdown(SHUT_RD): reads end, and what the client sends is taken in all the same.
 
 import errno
-import fcntl
 import socket
 import ssl
-import struct
-import termios
 import time
 
 from tls_session import *
-
-
-def unread(conn):
-    """Octets in TCP's receive queue."""
-    return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0]
 
 
 def deaf():

@@ -3,6 +3,10 @@
 # What the tests of established connections share: pairs of an accepted socket and a
 # client that sends records of any type.
 
+import fcntl
+import struct
+import termios
+
 from tls_hs import *
 
 CLOSE = bytes([1, CLOSE_NOTIFY])
@@ -25,3 +29,8 @@ def flows(conn, client, text=b"data"):
     expect(conn.recv(100), text)
     conn.sendall(text[::-1])
     expect(client.receive(), (DATA, text[::-1]))
+
+
+def unread(conn):
+    """Octets in TCP's receive queue."""
+    return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0]

@@ -14,8 +14,9 @@ use super::send::APPLICATION_DATA;
 use super::{kernel_vec, SessionSocket, CONTROL_MAX};
 use crate::record::RECORD_MAX;
 use crate::session::Next;
-use kernel::ffi::{c_int, c_uint};
+use kernel::ffi::{c_int, c_long, c_uint};
 use kernel::prelude::*;
+use kernel::sync::atomic::Relaxed;
 use tls_hs::ContentType;
 
 /// Records without content that a call goes past that does not wait.
@@ -50,24 +51,33 @@ pub(super) fn is_refusal(result: isize) -> bool {
 }
 
 impl SessionSocket<'_> {
-    /// What is next on the socket, without waiting for it.
+    /// What is next on the socket, without waiting for it. Records of data without content are gone
+    /// past.
     pub(crate) fn waiting(&self) -> Result<Waiting> {
-        self.look(bindings::MSG_DONTWAIT)
+        match self.next(false) {
+            Err(err) if err == EAGAIN => Ok(Waiting::Nothing),
+            next => next,
+        }
     }
 
-    /// As [`Self::waiting`], but waits unless `flags` say otherwise.
-    fn look(&self, flags: u32) -> Result<Waiting> {
-        let mut content = [0; 1];
-        match self.receive(&mut content, flags | bindings::MSG_PEEK, true) {
-            Ok((_, APPLICATION_DATA)) => Ok(Waiting::Data),
+    /// As [`Self::waiting`], and may wait.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN if nothing is there, or comes in time.
+    fn next(&self, wait: bool) -> Result<Waiting> {
+        // SAFETY: By the invariants kTLS is on the socket, and this is its table.
+        let next = unsafe {
+            let stock = self.accepted.stock.load(Relaxed);
+            bindings::tls_hs_next_record(self.sk(), stock, wait)
+        };
+        to_result(next.min(0))?;
+        Ok(match next as u8 {
             // The end.
-            Ok((_, 0)) => Ok(Waiting::Nothing),
-            Ok((_, content_type)) => Ok(Waiting::Control(content_type)),
-            Err(err) if err == EAGAIN && flags & bindings::MSG_DONTWAIT != 0 => {
-                Ok(Waiting::Nothing)
-            }
-            Err(err) => Err(err),
-        }
+            0 => Waiting::Nothing,
+            APPLICATION_DATA => Waiting::Data,
+            content_type => Waiting::Control(content_type),
+        })
     }
 
     /// Takes data off the socket, as much as a record has; returns whether there was any in it.
@@ -131,14 +141,13 @@ impl SessionSocket<'_> {
     pub(crate) fn refusal(&self) -> Option<(Refusal, bool)> {
         self.clear_refusal();
         if self.is_stopped() {
-            // First: it waits for a reader that has a record off the list.
-            let header = self.header();
-            return Some((Refusal::Header(header), !self.has_listed()));
+            let (header, is_next) = self.header();
+            return Some((Refusal::Header(header), is_next));
         }
         // SAFETY: By the invariants.
         let failures = || unsafe { bindings::tls_hs_decrypt_failures(self.sk()) };
         let before = failures();
-        let looked = self.look(bindings::MSG_DONTWAIT);
+        let looked = self.next(false);
         self.clear_refusal();
         match looked {
             // Stock says it of both, but counts only one; so do other connections, in which case
@@ -146,38 +155,48 @@ impl SessionSocket<'_> {
             Err(err) if err == EBADMSG.into() && failures() == before => {
                 Some((Refusal::Untyped, true))
             }
-            Err(err) if err == EBADMSG.into() => Some((Refusal::Header(self.header()), true)),
+            Err(err) if err == EBADMSG.into() => Some((Refusal::Header(self.header().0), true)),
             _ => None,
         }
     }
 
     /// Calls what receives for nobody: an error of TCP's that it meets is for the program's next call.
-    pub(super) fn keep_error<T>(&self, receive: impl FnOnce() -> T) -> T {
-        // SAFETY: By the invariants.
-        let err = unsafe { bindings::tls_hs_sock_err(self.sk()) };
-        let result = receive();
-        if err != 0 && !is_refusal(-err as isize) {
-            // SAFETY: As above.
-            unsafe { bindings::tls_hs_keep_sock_err(self.sk(), err) };
-        }
-        result
+    pub(super) fn keep_error<T>(&self, receive: impl FnOnce() -> Result<T>) -> Result<T> {
+        receive().inspect_err(|err| self.give_back(err.to_errno()))
     }
 
-    /// Header of the record that kTLS is at.
-    fn header(&self) -> [u8; HEADER_LEN] {
+    /// Nobody was told of `err`, which the socket or the session says but once.
+    fn give_back(&self, err: c_int) {
+        let own = [EAGAIN, EINTR, ERESTARTSYS, EFAULT, ENOMEM, EIO].map(Error::to_errno);
+        if err >= 0 || own.contains(&err) {
+            return;
+        }
+        if self.session().has_ended() {
+            self.session().say_again(err);
+        } else if !is_refusal(err as isize) && err != EKEYEXPIRED.to_errno() {
+            // SAFETY: By the invariants.
+            unsafe { bindings::tls_hs_keep_sock_err(self.sk(), -err) };
+        }
+    }
+
+    /// Header of the record that kTLS is at, and whether all before it is read.
+    fn header(&self) -> ([u8; HEADER_LEN], bool) {
         let mut header = [0; HEADER_LEN];
         let sk = self.sk();
         // SAFETY: By the invariants the socket is TCP's and has kTLS on it; this is process
         // context. The buffer is as long as is said.
-        unsafe {
+        let is_next = unsafe {
             bindings::tls_hs_lock_sock(sk);
+            // A reader has none off the list now.
+            let is_next = !self.has_listed();
             let to = header.as_mut_ptr().cast();
             if bindings::tls_hs_taken_bits(sk, to, HEADER_LEN as c_int) != 0 {
                 stream::peek(sk, 0, &mut header);
             }
             bindings::release_sock(sk);
-        }
-        header
+            is_next
+        };
+        (header, is_next)
     }
 
     /// Takes a record off the socket that is not application data, if one is next; returns its type
@@ -220,10 +239,9 @@ impl SessionSocket<'_> {
 
     /// Waits for a record that is not a handshake message, for a program that wants control messages
     /// but has no keys to give to kTLS. With an error number unless there is one.
-    fn past_handshake(&self, flags: u32) -> Result {
-        let flags = flags & bindings::MSG_DONTWAIT;
+    fn past_handshake(&self, flags: c_int) -> Result {
         const HANDSHAKE: u8 = ContentType::Handshake as u8;
-        while let Waiting::Control(HANDSHAKE) = self.look(flags)? {
+        while let Waiting::Control(HANDSHAKE) = self.next(waits(flags))? {
             self.session().control(self)?;
         }
         Ok(())
@@ -317,6 +335,15 @@ impl SessionSocket<'_> {
 type Recvmsg = unsafe extern "C" fn(*mut socket, *mut msghdr, usize, c_int) -> c_int;
 
 impl SessionSocket<'_> {
+    /// How many of `len` bytes a call with these flags may ask stock for.
+    fn limited(&self, len: usize, flags: c_int) -> usize {
+        match flags as u32 & bindings::MSG_PEEK {
+            0 => len,
+            // SAFETY: By the invariants kTLS is on the socket; process context.
+            _ => len.min(unsafe { bindings::tls_hs_peek_max(self.sk()) }),
+        }
+    }
+
     /// Receives a message for a program that wants control messages.
     ///
     /// # Safety
@@ -331,12 +358,12 @@ impl SessionSocket<'_> {
     ) -> c_int {
         // SAFETY: By the requirement.
         let (control, room) = unsafe { ((*msg).__bindgen_anon_1, (*msg).msg_controllen) };
-        let call = || match self.past_handshake(flags as u32) {
+        let call = || match self.past_handshake(flags) {
             // SAFETY: By the requirement.
             Ok(()) => unsafe {
                 (*msg).__bindgen_anon_1 = control;
                 (*msg).msg_controllen = room;
-                stock(self.socket, msg, len, flags) as isize
+                stock(self.socket, msg, self.limited(len, flags), flags) as isize
             },
             Err(err) => err.to_errno() as isize,
         };
@@ -364,7 +391,18 @@ impl SessionSocket<'_> {
         loop {
             let rest = len.saturating_sub(got);
             // SAFETY: By the requirement, and what was received is no longer room in the message.
-            let call = || unsafe { stock(self.socket, msg, rest, flags) as isize };
+            let call = || unsafe {
+                // With something there it does not go past what is empty.
+                match flags as u32 & bindings::MSG_PEEK {
+                    0 => {}
+                    _ => {
+                        if let Err(err) = self.next(waits(flags)) {
+                            return err.to_errno() as isize;
+                        }
+                    }
+                }
+                stock(self.socket, msg, self.limited(rest, flags), flags) as isize
+            };
             let result = match rest {
                 0 => call(),
                 _ => self.past_control(EIO, || self.past_empty(waits(flags), call)),
@@ -372,7 +410,7 @@ impl SessionSocket<'_> {
             match usize::try_from(result) {
                 Ok(more) if more > 0 => got = got.saturating_add(more),
                 _ if got > 0 => {
-                    self.session().say_again(result as c_int);
+                    self.give_back(result as c_int);
                     return got as c_int;
                 }
                 _ => return result as c_int,
@@ -380,8 +418,9 @@ impl SessionSocket<'_> {
             // Stock goes on to the next record for MSG_WAITALL, but not past one that it stops at,
             // which waits still or was handled behind the data. All else that ends its wait ends
             // the call.
-            let stopped = self.has_listed() || self.session().is_quiet();
-            if !all || got >= len || !stopped {
+            let session = self.session();
+            let stopped = self.has_listed() || session.is_quiet();
+            if !all || got >= len || !stopped || session.has_ended() {
                 return got as c_int;
             }
         }
@@ -446,7 +485,9 @@ pub(super) unsafe extern "C" fn splice_read(
             true => flags | bindings::SPLICE_F_NONBLOCK,
             false => flags,
         };
-        let wait = flags & bindings::SPLICE_F_NONBLOCK == 0;
+        // Nor does a client keep one that does not want to wait for ever.
+        let timeout = (&raw const (*this.sk()).sk_rcvtimeo).read_volatile();
+        let wait = flags & bindings::SPLICE_F_NONBLOCK == 0 && timeout == c_long::MAX;
         this.past_control(EINVAL, || {
             this.past_empty(wait, || stock(socket, pos, pipe, len, flags))
         })

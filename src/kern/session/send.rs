@@ -39,7 +39,8 @@ pub(super) struct Sender {
     socket: *mut socket,
     /// Bytes in a record that has not ended. Under `lock`.
     open: Atomic<u32>,
-    /// That record is left open by us, not by the program. Under `lock`.
+    /// That record is left open by us, not by the program. Under `lock`, but for
+    /// [`Sender::flush_soon`].
     held: Atomic<i32>,
     /// Content of a record, 0 for what the windows have room for.
     record_size: Atomic<u32>,
@@ -79,6 +80,13 @@ impl Sender {
         Ok(())
     }
 
+    /// Has the record that is open ended soon, by whoever can.
+    pub(super) fn flush_soon(&self) {
+        self.held.store(1, Relaxed);
+        // SAFETY: Initialised, and cancelled before the socket is released.
+        unsafe { work::SESSIONS.add_delayed(self.flusher.get(), RETRY_MS) }
+    }
+
     /// Waits for the flusher. Process context, before the socket is released.
     pub(super) fn stop(&self) {
         // SAFETY: Initialised.
@@ -90,14 +98,14 @@ impl Sender {
 pub(super) struct Sending<'a>(&'a Sender);
 
 impl<'a> Sending<'a> {
-    /// Waits until nobody else sends on the socket, `sk`.
+    /// Waits until nobody else sends.
     ///
     /// # Errors
     ///
     /// EINTR or ERESTARTSYS when a signal comes first.
-    pub(super) fn new(sender: &'a Sender, sk: *const sock) -> Result<Self> {
-        // SAFETY: The lock is initialised, and the sender's socket alive.
-        to_result(unsafe { bindings::tls_hs_mutex_lock(sender.lock.get(), sk) })?;
+    pub(super) fn new(sender: &'a Sender) -> Result<Self> {
+        // SAFETY: The lock is initialised; the socket lives as long as its sender.
+        to_result(unsafe { bindings::tls_hs_mutex_lock(sender.lock.get(), (*sender.socket).sk) })?;
         Ok(Self(sender))
     }
 
@@ -179,7 +187,7 @@ impl SessionSocket<'_> {
     ///
     /// `msg` is what the socket layer passed, of `len` bytes.
     pub(super) unsafe fn send(&self, msg: *mut msghdr, len: usize) -> isize {
-        let sending = match Sending::new(&self.accepted.sender, self.sk()) {
+        let sending = match Sending::new(&self.accepted.sender) {
             Ok(sending) => sending,
             Err(err) => return err.to_errno() as isize,
         };
@@ -288,6 +296,7 @@ impl SessionSocket<'_> {
         let (windows, is_open) = unsafe { windows(sk) };
         if !is_open {
             sending.set_open(0);
+            sending.hold(None);
         }
         let fixed = sending.0.record_size();
         let portion = match windows.portion(fixed, sending.open(), left) {
@@ -297,6 +306,7 @@ impl SessionSocket<'_> {
                     return err.to_errno() as isize;
                 }
                 sending.set_open(0);
+                sending.hold(None);
                 match windows.portion(fixed, 0, left) {
                     Some(portion) => portion,
                     None => return EINVAL.to_errno() as isize,
