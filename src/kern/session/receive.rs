@@ -337,10 +337,11 @@ type Recvmsg = unsafe extern "C" fn(*mut socket, *mut msghdr, usize, c_int) -> c
 impl SessionSocket<'_> {
     /// How many of `len` bytes a call with these flags may ask stock for.
     fn limited(&self, len: usize, flags: c_int) -> usize {
-        match flags as u32 & bindings::MSG_PEEK {
-            0 => len,
+        if peeks(flags) {
             // SAFETY: By the invariants kTLS is on the socket; process context.
-            _ => len.min(unsafe { bindings::tls_hs_peek_max(self.sk()) }),
+            len.min(unsafe { bindings::tls_hs_peek_max(self.sk()) })
+        } else {
+            len
         }
     }
 
@@ -385,20 +386,16 @@ impl SessionSocket<'_> {
         len: usize,
         flags: c_int,
     ) -> c_int {
-        let all =
-            flags as u32 & (bindings::MSG_WAITALL | bindings::MSG_PEEK) == bindings::MSG_WAITALL;
+        let all = flags as u32 & bindings::MSG_WAITALL != 0 && !peeks(flags);
         let mut got = 0;
         loop {
             let rest = len.saturating_sub(got);
             // SAFETY: By the requirement, and what was received is no longer room in the message.
             let call = || unsafe {
                 // With something there it does not go past what is empty.
-                match flags as u32 & bindings::MSG_PEEK {
-                    0 => {}
-                    _ => {
-                        if let Err(err) = self.next(waits(flags)) {
-                            return err.to_errno() as isize;
-                        }
+                if peeks(flags) {
+                    if let Err(err) = self.next(waits(flags)) {
+                        return err.to_errno() as isize;
                     }
                 }
                 stock(self.socket, msg, self.limited(rest, flags), flags) as isize
@@ -425,6 +422,11 @@ impl SessionSocket<'_> {
             }
         }
     }
+}
+
+/// Whether a call with these flags leaves what it receives.
+fn peeks(flags: c_int) -> bool {
+    flags as u32 & bindings::MSG_PEEK != 0
 }
 
 /// Whether a call with these flags waits.
