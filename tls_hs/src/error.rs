@@ -133,7 +133,7 @@ reasons! {
     TooManyWarnings "too_many_warnings" Alert Some(A::UnexpectedMessage),
         "More than 4 warning alerts during the handshake.";
     TooMuchEarlyData "too_much_early_data" Alert Some(A::UnexpectedMessage),
-        "More than 16384 bytes of early data, which is never accepted, had to be skipped.";
+        "More than 16384 bytes of early data, which is never accepted, had to be skipped; or 4096 without a PSK.";
     BadRecordMac "bad_record_mac" Alert Some(A::BadRecordMac),
         "A protected record did not authenticate.";
 

@@ -19,6 +19,8 @@ pub const PLAINTEXT_MAX: usize = 1 << 14;
 pub const CIPHERTEXT_MAX: usize = PLAINTEXT_MAX + 256;
 
 const TAG_LEN: usize = 16;
+/// Bytes behind the content of a protected record of TLS 1.3 without padding: its type and the tag.
+pub const TLS13_TRAILER_LEN: usize = 1 + TAG_LEN;
 
 /// ContentType.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +181,7 @@ impl Traffic {
         match (self.active, self.version) {
             (false, _) => 0,
             (true, Version::Tls12) => TAG_LEN,
-            (true, Version::Tls13) => TAG_LEN + 1,
+            (true, Version::Tls13) => TLS13_TRAILER_LEN,
         }
     }
 

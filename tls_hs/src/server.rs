@@ -36,7 +36,8 @@
 //! Besides the steps, which the driver carries out at most once each, a connection costs at most: a
 //! look at each of 2048 records and one copy, one parse and one hash of 16384 bytes for a
 //! ClientHello, twice with a HelloRetryRequest; four tickets tried; and then, record by record, a
-//! message of at most 72 bytes, 32 change_cipher_specs, 4 warnings, and 16384 bytes of early data.
+//! message of at most 72 bytes, 32 change_cipher_specs, 4 warnings, and 16384 bytes of early data in
+//! at most 256 records.
 
 mod flight;
 mod hello;

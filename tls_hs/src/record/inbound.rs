@@ -34,7 +34,7 @@ const _: () = assert!(CLIENT_HELLO_MAX + 256 <= SCRATCH_LEN && CIPHERTEXT_MAX <=
 /// Proof that the handshake bytes read so far end with a record: the keys may change.
 pub struct Boundary(());
 
-/// The header of a record that is there as a whole.
+/// The header of a record.
 pub struct Header {
     /// Its type.
     pub kind: ContentType,
@@ -94,7 +94,7 @@ impl Inbound {
         Ok(Boundary(()))
     }
 
-    /// The header of the record at `at`, if the record is there as a whole.
+    /// The header of the record at `at`, if it is there.
     fn header<I: Input + ?Sized>(
         input: &I,
         at: usize,
@@ -121,12 +121,21 @@ impl Inbound {
         {
             return Err(Reason::RecordOverflow.into());
         }
-        let end = at.saturating_add(HEADER_LEN).saturating_add(len);
-        Ok((input.available() >= end).then_some(Header { kind, bytes, len }))
+        Ok(Some(Header { kind, bytes, len }))
     }
 
-    /// The type of the first unread record, if it is there as a whole and no fragment of a
-    /// ClientHello has been looked at.
+    /// The same, if the record is there as a whole.
+    fn whole<I: Input + ?Sized>(
+        input: &I,
+        at: usize,
+        protected: bool,
+    ) -> Result<Option<Header>, Error> {
+        let header = Self::header(input, at, protected)?;
+        Ok(header.filter(|header| input.available() >= at.saturating_add(header.record_len())))
+    }
+
+    /// The type of the first unread record, if its header is there and no fragment of a ClientHello
+    /// has been looked at.
     pub fn first_kind<I: Input + ?Sized>(&self, input: &I) -> Result<Option<ContentType>, Error> {
         if self.mid_message() {
             return Ok(None);
@@ -142,7 +151,7 @@ impl Inbound {
         scratch: &mut [u8; SCRATCH_LEN],
     ) -> Result<Option<(usize, usize)>, Error> {
         loop {
-            let Some(header) = Self::header(input, self.scanned, false)? else {
+            let Some(header) = Self::whole(input, self.scanned, false)? else {
                 return Ok(None);
             };
             match header.kind {
@@ -197,7 +206,7 @@ impl Inbound {
         let mut at = 0;
         let mut room = &mut scratch[..];
         while at < self.scanned {
-            let Ok(Some(header)) = Self::header(input, at, false) else {
+            let Ok(Some(header)) = Self::whole(input, at, false) else {
                 return false;
             };
             let Some((content, rest)) = room.split_at_mut_checked(header.len) else {
@@ -220,7 +229,7 @@ impl Inbound {
         protected: bool,
         scratch: &mut [u8; SCRATCH_LEN],
     ) -> Result<Option<Header>, Error> {
-        let Some(header) = Self::header(input, 0, protected)? else {
+        let Some(header) = Self::whole(input, 0, protected)? else {
             return Ok(None);
         };
         let body = scratch.get_mut(..header.len).unwrap_or(&mut []);

@@ -4,7 +4,7 @@
 use super::{Context, Event, Expected, Server, State};
 use crate::msgs::HandshakeType;
 use crate::record::inbound::Header;
-use crate::record::ContentType;
+use crate::record::{ContentType, TLS13_TRAILER_LEN};
 use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, Version, SCRATCH_LEN};
 
 /// Most change_cipher_spec records. RFC 8446 section 5 allows them "at any time" during the
@@ -12,14 +12,20 @@ use crate::{AlertDescription, Crypto, Environment, Error, Input, Reason, Version
 const CHANGE_CIPHER_SPECS_MAX: u8 = 32;
 /// Most warning alerts.
 const WARNINGS_MAX: u8 = 4;
-/// Most bytes of records that are skipped as early data, headers included.
+/// Most content that is skipped as early data: as much as libraries permit with their tickets, which
+/// the client of a listener with a fallback may have. Padding counts, as nobody can tell it apart.
 const EARLY_DATA_MAX: u16 = 16384;
+/// The same without a PSK, which RFC 8446 section 4.2.10 has the client offer along with early data:
+/// no ticket has permitted it any.
+const EARLY_DATA_WITHOUT_PSK_MAX: u16 = 4096;
+/// What a skipped record counts at least, so that there are not many.
+const EARLY_DATA_RECORD_MIN: usize = 64;
 
 /// What is still put up with.
 pub struct Tolerance {
     change_cipher_specs: u8,
     warnings: u8,
-    /// Bytes that may still be skipped as early data; `None` if none is expected.
+    /// Content that may still be skipped as early data; `None` if none is expected.
     early_data: Option<u16>,
     /// Description of the last alert that came.
     received: Option<u8>,
@@ -35,9 +41,12 @@ impl Tolerance {
         }
     }
 
-    /// The client announced early data, which is not accepted.
-    pub fn expect_early_data(&mut self) {
-        self.early_data = Some(EARLY_DATA_MAX);
+    /// The client announced early data, which is not accepted, and did or did not offer a PSK.
+    pub fn expect_early_data(&mut self, with_psk: bool) {
+        self.early_data = Some(match with_psk {
+            true => EARLY_DATA_MAX,
+            false => EARLY_DATA_WITHOUT_PSK_MAX,
+        });
     }
 
     /// Description of the last alert that came.
@@ -66,8 +75,9 @@ impl Tolerance {
     /// RFC 8446 section 4.2.10: skip records as long as they may be early data.
     fn early_data(&mut self, record: &Header, otherwise: Reason) -> Result<(), Error> {
         let left = usize::from(self.early_data.ok_or(otherwise)?);
+        let content = record.len.saturating_sub(TLS13_TRAILER_LEN);
         let left = left
-            .checked_sub(record.record_len())
+            .checked_sub(content.max(EARLY_DATA_RECORD_MIN))
             .ok_or(Reason::TooMuchEarlyData)?;
         self.early_data = Some(left as u16);
         Ok(())

@@ -40,7 +40,8 @@ pub fn start<E: Environment>(
     replies: Replies,
 ) -> Next {
     if hello.early_data {
-        cx.tolerance.expect_early_data();
+        let with_psk = hello.pre_shared_key.is_some();
+        cx.tolerance.expect_early_data(with_psk);
     }
     cx.transcript = Transcript::new(selection.suite.hash());
     match selection.share {

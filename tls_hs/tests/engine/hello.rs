@@ -32,6 +32,11 @@ pub fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind, 3, 3], &vec16(content)[..]].concat()
 }
 
+/// A record of early data under keys that nobody has: content, its type, and a tag.
+pub fn early_data(content_len: usize) -> Vec<u8> {
+    record(23, &vec![7; content_len + 1 + 16])
+}
+
 /// `content` in handshake records of at most `len` bytes each.
 pub fn records(content: &[u8], len: usize) -> Vec<u8> {
     content
@@ -153,6 +158,13 @@ impl Hello {
     pub fn with(mut self, kind: u16, data: Vec<u8>) -> Self {
         self.extensions.push((kind, data));
         self
+    }
+
+    /// Announces early data, and offers the ticket of another server that permitted it.
+    pub fn with_early_data(self) -> Self {
+        self.with(PSK_MODES, vec8(&[1]))
+            .with(EARLY_DATA, vec![])
+            .with(PRE_SHARED_KEY, psks(&[b"another ticket"], 1))
     }
 
     /// The message, with its header.

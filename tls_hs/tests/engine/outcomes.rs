@@ -483,23 +483,44 @@ fn retry_names_the_group_and_nothing_can_fall_back_any_more() {
 fn early_data_before_the_second_hello_is_skipped_up_to_the_limit() {
     let first = Hello::tls13()
         .set(KEY_SHARE, key_shares(&[]))
-        .with(EARLY_DATA, vec![]);
-    let second = Hello::tls13().set(KEY_SHARE, key_shares(&[(0x001d, &X25519_SHARE)]));
+        .with_early_data();
+    let second = first
+        .clone()
+        .without(EARLY_DATA)
+        .set(KEY_SHARE, key_shares(&[(0x001d, &X25519_SHARE)]));
     // A client without compatibility mode is not sent a change_cipher_spec.
     let mut bare = first.clone();
     bare.session_id.clear();
     let (_, connection) = show(Host::default(), &bare.record());
     assert_eq!(crate::protection::split_records(&connection.out).len(), 1);
 
-    for (len, result) in [(8182, Ok(())), (8183, Err(Error(Reason::TooMuchEarlyData)))] {
-        let (_, mut connection) = show(Host::default(), &first.record());
-        connection.take(&record(23, &vec![0; 8192])).unwrap();
-        assert_eq!(connection.take(&record(23, &vec![0; len])), result);
-        if result.is_ok() {
-            assert_eq!(connection.take(&second.record()), Ok(()));
-            // There is none behind the second ClientHello.
-            let late = connection.take(&record(23, &[0; 64]));
-            assert_eq!(late, Err(Error(Reason::BadRecordMac)));
+    let retried = || show(Host::default(), &first.record()).1;
+    let half = early_data(8192);
+    for skipped in [
+        early_data(16384),
+        [&half[..], &record(20, &[1]), &half].concat(),
+        early_data(0).repeat(256),
+    ] {
+        let mut connection = retried();
+        assert_eq!(connection.take(&skipped), Ok(()));
+        assert_eq!(connection.take(&second.record()), Ok(()));
+        // There is none behind the second ClientHello.
+        let late = connection.take(&early_data(64));
+        assert_eq!(late, Err(Error(Reason::BadRecordMac)));
+
+        let mut connection = retried();
+        for byte in [&skipped[..], &second.record()].concat() {
+            assert_eq!(connection.take(&[byte]), Ok(()));
+        }
+        assert!(connection.unread.is_empty());
+
+        for excess in [early_data(1), record(23, &[])] {
+            let mut connection = retried();
+            assert_eq!(connection.take(&skipped), Ok(()));
+            let result = connection.take(&excess);
+            assert_eq!(result, Err(Error(Reason::TooMuchEarlyData)));
         }
     }
+    let result = retried().take(&early_data(16385));
+    assert_eq!(result, Err(Error(Reason::TooMuchEarlyData)));
 }

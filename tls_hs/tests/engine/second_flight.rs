@@ -344,21 +344,41 @@ fn a_good_psk_is_not_dropped_after_a_retry() {
 /// Early data is protected by keys that the engine does not have.
 #[test]
 fn early_data_is_skipped_up_to_the_limit() {
-    let announced = Hello::tls13().with(EARLY_DATA, vec![]);
-    let half = record(23, &[7; 8192 - 5]);
-    let mut w = waiting_for(&announced);
-    w.connection
-        .take(&[&half[..], &CCS, &half].concat())
-        .unwrap();
-    w.finish();
-    for excess in [&[7][..], &[]] {
+    let announced = Hello::tls13().with_early_data();
+    let half = early_data(8192);
+    for skipped in [
+        early_data(16384),
+        [&half[..], &CCS, &half].concat(),
+        early_data(0).repeat(256),
+    ] {
         let mut w = waiting_for(&announced);
-        w.connection.take(&[&half[..], &half].concat()).unwrap();
-        w.refuses(&record(23, excess), Reason::TooMuchEarlyData);
+        w.connection.take(&skipped).unwrap();
+        w.finish();
+        let mut w = waiting_for(&announced);
+        for byte in &skipped {
+            w.connection.take(&[*byte]).unwrap();
+        }
+        w.finish();
+        for excess in [early_data(1), record(23, &[])] {
+            let mut w = waiting_for(&announced);
+            w.connection.take(&skipped).unwrap();
+            w.refuses(&excess, Reason::TooMuchEarlyData);
+        }
     }
+    waiting_for(&announced).refuses(&early_data(16385), Reason::TooMuchEarlyData);
     // Behind the first record that opens there is none.
     let mut w = waiting_for(&announced);
     let first = w.client.seal(22, &w.finished[..5], 0);
     w.connection.take(&first).unwrap();
-    w.refuses(&record(23, &[7; 100]), Reason::BadRecordMac);
+    w.refuses(&early_data(100), Reason::BadRecordMac);
+}
+
+/// RFC 8446 section 4.2.10: early data comes with a PSK.
+#[test]
+fn less_early_data_is_skipped_without_a_psk() {
+    let announced = Hello::tls13().with(EARLY_DATA, vec![]);
+    let mut w = waiting_for(&announced);
+    w.connection.take(&early_data(4096)).unwrap();
+    w.finish();
+    waiting_for(&announced).refuses(&early_data(4097), Reason::TooMuchEarlyData);
 }
