@@ -347,7 +347,7 @@ impl<C: Crypto> Server<C> {
         let cx = &mut self.context;
         let next = match (core::mem::replace(&mut self.state, S::Failed), event) {
             (S::Start, Ev::Message(M::ClientHello, m)) => start(cx, env, m),
-            (S::SendRetry(s), Ev::Sent) => s.sent(),
+            (S::SendRetry(s), Ev::Sent) => s.sent(cx),
             (S::Retry(s), Ev::Message(M::ClientHello, m)) => start_again(cx, env, s, m),
 
             (S::RecvdCh(s), Ev::Share(d, q)) => s.share(cx, d, q),

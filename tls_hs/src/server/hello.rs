@@ -116,6 +116,8 @@ pub struct Params {
     /// The server's.
     pub share: Share,
     pub replies: Replies,
+    /// TLS 1.3: a change_cipher_spec is due behind the next message, RFC 8446 appendix D.4.
+    pub change_cipher_spec: bool,
     /// TLS 1.3: position of the PSK among those offered.
     pub psk: Option<u16>,
     /// When the session began: at its full handshake.
@@ -145,6 +147,7 @@ impl Params {
             record_size_limit: false,
             status_request: false,
         },
+        change_cipher_spec: false,
         psk: None,
         began: 0,
         ticket_age: None,

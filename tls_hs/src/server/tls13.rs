@@ -43,6 +43,8 @@ pub fn start<E: Environment>(
         let with_psk = hello.pre_shared_key.is_some();
         cx.tolerance.expect_early_data(with_psk);
     }
+    // For clients in middlebox compatibility mode.
+    cx.params.change_cipher_spec = !hello.session_id.is_empty();
     cx.transcript = Transcript::new(selection.suite.hash());
     match selection.share {
         Some(_) => RecvdCh::enter(cx, env, hello, message, selection, replies),
@@ -195,9 +197,8 @@ impl Flight for ServerFlight<'_> {
         self.params.server_hello()
     }
 
-    /// RFC 8446 appendix D.4: for clients in middlebox compatibility mode.
     fn change_cipher_spec(&self) -> bool {
-        !self.params.session_id.bytes().is_empty()
+        self.params.change_cipher_spec
     }
 
     fn protected<'a, E: Environment>(&'a self, env: &'a E) -> impl Encode + 'a {

@@ -401,6 +401,13 @@ fn retry_names_the_group_and_nothing_can_fall_back_any_more() {
     let (result, connection) = take(&[record(20, &[1]), second.record()].concat());
     assert_eq!(result, Ok(()));
     assert_eq!(connection.out[..6], [22, 3, 3, 0, 122, 2]);
+    // Appendix D.4: one change_cipher_spec, behind the server's first message.
+    let kinds = |stream| -> Vec<u8> {
+        let records = crate::protection::split_records(stream);
+        records.iter().map(|record| record[0]).collect()
+    };
+    assert_eq!(kinds(&flight), [22, 20]);
+    assert!(!kinds(&connection.out).contains(&20));
 
     let refused = |bytes: &[u8], reason: Reason| {
         let (result, connection) = take(bytes);

@@ -244,6 +244,27 @@ fn a_retried_handshake_may_resume() {
     let established = connection.server.established().unwrap();
     assert!(established.resumed);
     assert_eq!(established.group, NamedGroup::Secp256r1);
+
+    let new = |session| Resuming::new(SslVersion::TLS1_3, true, session);
+    let (_, _, session) = new(None).connect(Version::Tls13);
+    let mut again = new(session.as_deref());
+    let mut connection = Connection::new(with(NamedGroup::Secp256r1.bit()));
+    let mut kinds = Vec::new();
+    while !again.client.complete() {
+        connection.take(&again.client.give()).unwrap();
+        let records = split_records(&connection.out);
+        kinds.extend(records.iter().map(|record| record[0]));
+        again
+            .client
+            .take(&std::mem::take(&mut connection.out))
+            .unwrap();
+    }
+    // HelloRetryRequest, change_cipher_spec, ServerHello, and what is protected.
+    assert_eq!(kinds[..4], [22, 20, 22, 23]);
+    connection.take(&again.client.give()).unwrap();
+    let established = connection.server.established().unwrap();
+    assert!(established.resumed);
+    assert_eq!(established.group, NamedGroup::Secp256r1);
 }
 
 /// An OpenSSL client that keeps the sessions it gets. In DER, since OpenSSL spoils the session of a

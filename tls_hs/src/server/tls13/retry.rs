@@ -44,7 +44,7 @@ impl Flight for RetryFlight<'_> {
     }
 
     fn change_cipher_spec(&self) -> bool {
-        !self.0.session_id.bytes().is_empty()
+        self.0.change_cipher_spec
     }
 }
 
@@ -82,7 +82,9 @@ impl SendRetry {
         RetryFlight(params)
     }
 
-    pub fn sent(self) -> Next {
+    pub fn sent<C: Crypto>(self, cx: &mut Context<C>) -> Next {
+        // The server sends one, behind its first message.
+        cx.params.change_cipher_spec = false;
         Ok(State::Retry(Retry(self.first)))
     }
 }
