@@ -156,6 +156,8 @@ fn rows() -> Vec<Row> {
                 old().set(GROUPS, vec16(&u16s(&[0x0018]))),
                 old().set(GROUPS, vec16(&u16s(&[0x001d]))),
                 old().set(SIGNATURE_ALGORITHMS, vec16(&u16s(&[0x0804]))),
+                // ECDSA and RSA with SHA-1.
+                old().set(SIGNATURE_ALGORITHMS, vec16(&u16s(&[0x0203, 0x0201]))),
                 old().without(SIGNATURE_ALGORITHMS),
             ],
         ),

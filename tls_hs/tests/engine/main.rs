@@ -2,6 +2,7 @@
 //! The engine in memory: against other implementations, against RFC 8448, and against bytes that
 //! no client should send.
 
+mod browsers;
 mod client;
 mod decisions;
 mod hello;

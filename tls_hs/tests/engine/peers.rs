@@ -5,7 +5,7 @@ use rustls::crypto::{aws_lc_rs, ring, CryptoProvider};
 use rustls::ConnectionTrafficSecrets;
 
 use crate::client::{handshake, keys, rustls_config, Client, OpenSsl, Rustls};
-use crate::host::{Connection, Host, NAME};
+use crate::host::{identity, Connection, Host, NAME};
 use tls_hs::{Aead, Error, NamedGroup, Reason, Suite, Traffic, Version};
 
 /// The keys as rustls has them, in the form of [`keys`].
@@ -101,6 +101,33 @@ fn rustls_answers_a_hello_retry_request() {
             connection.server.established().unwrap().group,
             NamedGroup::Secp256r1
         );
+    }
+}
+
+/// RFC 9849: an extension that is not known here, which stays the same in a retried
+/// handshake.
+#[test]
+fn rustls_may_grease_encrypted_client_hello() {
+    use rustls::client::{EchGreaseConfig, EchMode};
+    use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_128 as HPKE;
+    use rustls::crypto::hpke::Hpke;
+    for group in NamedGroup::ALL {
+        let (key, _) = HPKE.generate_key_pair().unwrap();
+        let mode = EchMode::from(EchGreaseConfig::new(HPKE, key));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(identity().authority.clone().into()).unwrap();
+        let provider = aws_lc_rs::default_provider();
+        let config = rustls::ClientConfig::builder_with_provider(provider.into())
+            .with_ech(mode)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut client = Rustls::new(config);
+        let mut connection = Connection::new(Host::default());
+        connection.host.config.ecurves = group.bit();
+        handshake(&mut client, &mut connection).unwrap();
+        assert!(client.complete());
+        assert_eq!(connection.server.established().unwrap().group, group);
     }
 }
 
