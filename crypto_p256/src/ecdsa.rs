@@ -57,7 +57,31 @@ pub struct NoncePair {
 }
 
 impl SigningKey {
-    /// From the scalar d, 32 big-endian octets.
+    /// A place for a key: [`SigningKey::set_bytes`] puts it there. Signatures made before do not
+    /// verify.
+    pub const fn empty() -> Self {
+        SigningKey(Scalar([0; 4]))
+    }
+
+    /// Sets the scalar d, 32 big-endian octets, and leaves no other copy of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidScalar`] when it is not in [1, n - 1]. The key is as before then.
+    pub fn set_bytes(&mut self, scalar: &[u8; 32]) -> Result<(), Error> {
+        let r = self.set_bytes_on_stack(scalar);
+        wipe_stack::<SHALLOW>();
+        r
+    }
+
+    #[inline(never)]
+    fn set_bytes_on_stack(&mut self, scalar: &[u8; 32]) -> Result<(), Error> {
+        *self = Self::from_bytes(scalar)?;
+        Ok(())
+    }
+
+    /// From the scalar d, 32 big-endian octets. A value that is moved leaves a copy behind, which
+    /// nothing wipes: for a key that matters there is [`SigningKey::set_bytes`].
     ///
     /// # Errors
     ///

@@ -81,7 +81,8 @@ const R: [u8; 32] = hex("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea
 const S: [u8; 32] = hex("f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8");
 
 fn signature(cpu: Cpu, hmac: &dyn HmacSha256) -> Result<bool, Error> {
-    let key = SigningKey::from_bytes(&KEY)?;
+    let mut key = SigningKey::empty();
+    key.set_bytes(&KEY)?;
     let signature = key.sign(cpu, &DIGEST, None, hmac)?;
     let raw = signature.to_raw();
     let (r, s) = raw.split_at(32);

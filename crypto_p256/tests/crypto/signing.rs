@@ -45,6 +45,23 @@ fn rfc6979_vectors() {
     }
 }
 
+/// A key that was set in its place signs like one that was made, and stays when another is refused.
+#[test]
+fn key_set_in_place() {
+    for cpu in paths() {
+        let made = SigningKey::from_bytes(&unhex(KEY)).unwrap();
+        let mut key = SigningKey::empty();
+        assert_eq!(key.set_bytes(&[0; 32]), Err(Error::InvalidScalar));
+        key.set_bytes(&[1; 32]).unwrap();
+        key.set_bytes(&unhex(KEY)).unwrap();
+        assert_eq!(key.set_bytes(&[0xff; 32]), Err(Error::InvalidScalar));
+        assert_eq!(
+            key.sign(cpu, &[1; 32], None, &Hmac),
+            made.sign(cpu, &[1; 32], None, &Hmac)
+        );
+    }
+}
+
 /// Entropy changes the nonce; so does a change of the digest alone; every result verifies, here
 /// and elsewhere.
 #[test]
