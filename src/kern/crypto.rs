@@ -137,14 +137,21 @@ pub(crate) fn now() -> u64 {
 pub(crate) struct AesGcm(Wiped<bindings::tls_hs_gcm>);
 
 impl AesGcm {
-    /// `key` is 16 or 32 bytes long.
-    pub(crate) fn new(key: &[u8]) -> Result<Self> {
-        let mut gcm = Self(Wiped(bindings::tls_hs_gcm::default()));
+    /// Without a key yet, so that none is left where the value was moved from.
+    pub(crate) fn new() -> Self {
+        Self(Wiped(bindings::tls_hs_gcm::default()))
+    }
+
+    /// Sets the key, 16 or 32 bytes long.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for another length.
+    pub(crate) fn set_key(&mut self, key: &[u8]) -> Result {
         // SAFETY: `key` is readable, the context writable.
         super::to_result(unsafe {
-            bindings::tls_hs_gcm_setkey(&mut gcm.0 .0, key.as_ptr(), key.len())
-        })?;
-        Ok(gcm)
+            bindings::tls_hs_gcm_setkey(&mut self.0 .0, key.as_ptr(), key.len())
+        })
     }
 
     /// Encrypts `data` in place and returns the tag.
@@ -193,31 +200,39 @@ impl AesGcm {
 pub(crate) struct ChaChaPoly(Wiped<bindings::chacha_state>);
 
 impl ChaChaPoly {
-    /// Sets up one message. `key` is 32 bytes long.
-    pub(crate) fn new(key: &[u8], nonce: &[u8; 12]) -> Result<Self> {
+    /// Without a key yet, so that none is left where the value was moved from.
+    pub(crate) fn new() -> Self {
+        Self(Wiped(bindings::chacha_state::default()))
+    }
+
+    /// Sets up one message, which is sealed or opened next. `key` is 32 bytes long.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for another length.
+    pub(crate) fn set_key(&mut self, key: &[u8], nonce: &[u8; 12]) -> Result {
         if key.len() != 32 {
             return Err(EINVAL);
         }
         // "expand 32-byte k", the key, the block counter, the nonce.
         let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
-        let mut state = Wiped(bindings::chacha_state::default());
-        let (head, rest) = state.0.x.split_at_mut(4);
+        let (head, rest) = self.0 .0.x.split_at_mut(4);
         head.copy_from_slice(&constants);
-        let (middle, tail) = rest.split_at_mut(9);
+        let (middle, rest) = rest.split_at_mut(8);
         for (to, from) in middle.iter_mut().zip(key.chunks_exact(4)) {
             *to = little_endian(from);
         }
+        let (counter, tail) = rest.split_at_mut(1);
+        counter.fill(0);
         for (to, from) in tail.iter_mut().zip(nonce.chunks_exact(4)) {
             *to = little_endian(from);
         }
-        Ok(Self(state))
+        Ok(())
     }
 
-    /// The one-time key: the first block of the key stream.
-    fn one_time_key(&mut self) -> Secret<64> {
-        let mut block = Secret::<64>::zero();
+    /// The one-time key: the first block of the key stream. `block` is all zeros.
+    fn one_time_key(&mut self, block: &mut Secret<64>) {
         self.crypt(&mut block.0);
-        block
     }
 
     /// Encrypts or decrypts in place and goes on to the next block.
@@ -228,15 +243,17 @@ impl ChaChaPoly {
     }
 
     /// Encrypts `data` in place and returns the tag.
-    pub(crate) fn seal(mut self, aad: &[u8], data: &mut [u8]) -> [u8; 16] {
-        let key = self.one_time_key();
+    pub(crate) fn seal(&mut self, aad: &[u8], data: &mut [u8]) -> [u8; 16] {
+        let mut key = Secret::zero();
+        self.one_time_key(&mut key);
         self.crypt(data);
         authenticate(&key, aad, data)
     }
 
     /// Checks the tag, in constant time, and decrypts `data` in place.
-    pub(crate) fn open(mut self, aad: &[u8], data: &mut [u8], tag: &[u8; 16]) -> bool {
-        let key = self.one_time_key();
+    pub(crate) fn open(&mut self, aad: &[u8], data: &mut [u8], tag: &[u8; 16]) -> bool {
+        let mut key = Secret::zero();
+        self.one_time_key(&mut key);
         let expected = authenticate(&key, aad, data);
         // SAFETY: Both are 16 bytes long.
         let authentic = unsafe { bindings::tls_hs_equal(expected.as_ptr(), tag.as_ptr(), 16) };
