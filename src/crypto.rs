@@ -151,11 +151,23 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// `None` if the scalar is out of range. Process context.
-    pub(crate) fn new(scalar: &[u8; 32]) -> Option<Self> {
-        let key = SigningKey::from_bytes(scalar).ok()?;
-        let point = key.public_key(cpu()).to_sec1(cpu());
-        Some(Self { key, point })
+    /// Without a key yet, so that none is left where the value was moved from.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            key: SigningKey::empty(),
+            point: [0; ecdh::PUBLIC_LEN],
+        }
+    }
+
+    /// Sets the key, in place. Process context.
+    ///
+    /// # Errors
+    ///
+    /// The scalar is out of range.
+    pub(crate) fn set(&mut self, scalar: &[u8; 32]) -> Result<(), crypto_p256::Error> {
+        self.key.set_bytes(scalar)?;
+        self.point = self.key.public_key(cpu()).to_sec1(cpu());
+        Ok(())
     }
 
     /// Writes ECDSA-Sig-Value in DER to `der`; returns its length. Any context.

@@ -71,8 +71,8 @@ impl Payload for Certificate {
     }
 }
 
-/// Payload of a `tls_priv` key: a private key.
-pub(crate) struct PrivateKey(Signer);
+/// Payload of a `tls_priv` key: a private key. It stays where it was set: what moves is a pointer.
+pub(crate) struct PrivateKey(KBox<Signer>);
 
 impl PrivateKey {
     pub(crate) fn signer(&self) -> &Signer {
@@ -89,9 +89,10 @@ impl Payload for PrivateKey {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
+        let mut signer = KBox::new(Signer::empty(), GFP_KERNEL)?;
         let mut scalar = Secret::<{ credential::SCALAR_LEN }>::zero();
         let point = credential::read_private_key(bytes, &mut scalar.0).map_err(errno)?;
-        let signer = Signer::new(&scalar.0).ok_or(EKEYREJECTED)?;
+        signer.set(&scalar.0).map_err(|_| EKEYREJECTED)?;
         match point {
             Some(point) if point != signer.point => Err(EKEYREJECTED.into()),
             _ => Ok(Self(signer)),
