@@ -76,7 +76,7 @@ impl Session {
         protocol: Option<&'a [u8]>,
     ) -> impl PinInit<Self> + 'a {
         pin_init!(Self {
-            keys <- new_mutex!(tls_hs::session::Session::new(established)),
+            keys <- new_mutex!(tls_hs::session::Session::empty()),
             discarding <- new_mutex!(()),
             info: info(established, protocol),
             fragment_max: established.fragment_max,
@@ -87,6 +87,10 @@ impl Session {
             quiet: Atomic::new(0),
             deaf: Atomic::new(0),
             broken: Atomic::new(0),
+        })
+        .pin_chain(|session| {
+            session.keys.lock().start(established);
+            Ok(())
         })
     }
 

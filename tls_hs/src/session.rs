@@ -53,19 +53,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Takes the traffic secrets of a handshake that is complete.
-    pub fn new(established: &Established<'_>) -> Self {
-        let mut session = Session {
+    /// Without secrets yet, so that none are left where the value was moved from.
+    pub const fn empty() -> Self {
+        Session {
             client: Secret::zero(),
             server: Secret::zero(),
-            version: established.version,
-            suite: established.suite,
+            version: Version::Tls13,
+            suite: Suite::Aes128GcmSha256,
             key_updates: 0,
             warnings: 0,
-        };
-        copy(established.client.secret(), session.client.bytes_mut());
-        copy(established.server.secret(), session.server.bytes_mut());
-        session
+        }
+    }
+
+    /// Takes the traffic secrets of a handshake that is complete.
+    pub fn start(&mut self, established: &Established<'_>) {
+        self.version = established.version;
+        self.suite = established.suite;
+        copy(established.client.secret(), self.client.bytes_mut());
+        copy(established.server.secret(), self.server.bytes_mut());
     }
 
     /// Protocol version.

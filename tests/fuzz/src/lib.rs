@@ -212,7 +212,8 @@ pub fn run(choice: u8, stream: &[u8], mut cut: impl FnMut() -> usize) -> Run {
         ) {
             Ok(true) => {
                 let established = server.established().expect("is established");
-                let mut session = Session::new(&established);
+                let mut session = Session::empty();
+                session.start(&established);
                 after(&mut session, &mut host, &stream[consumed..]);
                 // What arrives later belongs to the session as well.
                 break Ok(Some((

@@ -239,10 +239,10 @@ pub fn instance_established(server: &Server<Model>) -> usize {
 }
 
 #[no_mangle]
-pub fn instance_session(server: &Server<Model>) -> Option<Session> {
-    server
-        .established()
-        .map(|established| Session::new(&established))
+pub fn instance_session(server: &Server<Model>, session: &mut Session) {
+    if let Some(established) = server.established() {
+        session.start(&established);
+    }
 }
 
 #[no_mangle]

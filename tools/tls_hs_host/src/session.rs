@@ -87,10 +87,12 @@ impl Session {
     /// A connection; `input` is what the client sent behind the handshake.
     pub(crate) fn new(established: &Established<'_>, crypto: HostCrypto, input: Vec<u8>) -> Self {
         let (version, suite) = (established.version, established.suite);
+        let mut engine = session::Session::empty();
+        engine.start(established);
         Session {
             read: Direction::new(version, suite, established.client),
             write: Direction::new(version, suite, established.server),
-            engine: session::Session::new(established),
+            engine,
             crypto,
             input,
             output: Vec::new(),
