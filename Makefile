@@ -35,7 +35,7 @@ help:
 	@echo '  make bench-half-open  memory of 50,000 handshakes that do not go on'
 	@echo '  make bench-latency latency of everything else while handshakes flood the VM'
 	@echo '  make bench-offload record map of the offload, against the kernel'\''s list'
-	@echo '  make check         formatting, lints, panics, headers'
+	@echo '  make check         formatting, lints, panics, copies of keys, headers'
 	@echo '  make modules       tls_hs.ko for the newest Debian 13 backports kernel'
 	@echo '  make tools         tls_hs_httpd, an HTTPS server over the API'
 	@echo '  make install       module, header, manual page and tools on this machine'

@@ -4,7 +4,7 @@
 # What `make check` looks at, one function a check. Each runs in the source folder,
 # fails by its status and says why on standard output.
 
-CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header syzkaller tables module module-clippy panics)
+CHECKS=(rustfmt clippy rustdoc shellcheck checkpatch header syzkaller tables module module-clippy panics copies)
 
 # run_check NAME LOG: sets CHECK_STATUS. It is no status of the function's own because
 # a function that is called from if or || runs with set -e switched off.
@@ -132,4 +132,10 @@ check_panics() {
 	strict_module
 	find "$BUILD/check" -name '*.o' ! -name '*.mod.o' ! -name '.*' -print0 |
 		xargs -0 "$ENV_DIR/in-root" "$SRC/tools/check-panics"
+}
+
+# No key is left where a value was moved from.
+check_copies() {
+	strict_module
+	in_root "$SRC/tools/check-copies" "$BUILD/check/src/main.o"
 }
