@@ -25,6 +25,13 @@ pub(super) fn count() -> i64 {
     COUNT.load(Relaxed)
 }
 
+/// Bytes of a payload that count against its owner's quota, at most: the key service keeps what it
+/// charged for payload and description in 16 bits, and gives back what is there.
+const QUOTA_MAX: usize = u16::MAX as usize - DESCRIPTION_MAX;
+
+/// Longest description of a key, with its end.
+const DESCRIPTION_MAX: usize = 4096;
+
 /// What a key of one type holds.
 pub(crate) trait Payload: Sized + Send + Sync + 'static {
     /// Name of the type, for `add_key(2)`.
@@ -104,7 +111,7 @@ unsafe extern "C" fn preparse<T: Payload>(prep: *mut key_preparsed_payload) -> c
             // SAFETY: The union's view as an array of pointers is the one used throughout.
             unsafe { prep.payload.data[0] = payload.into_raw().cast_mut().cast() };
             COUNT.add(1, Relaxed);
-            prep.quotalen = prep.datalen;
+            prep.quotalen = prep.datalen.min(QUOTA_MAX);
             0
         }
         Err(_) => ENOMEM.to_errno(),
@@ -168,7 +175,11 @@ unsafe extern "C" fn update<T: Payload>(key: *mut key, prep: *mut key_preparsed_
 /// The key service calls this, for keys of the type.
 unsafe extern "C" fn clear<T: Payload>(key: *mut key) {
     // SAFETY: The key service holds the key's semaphore.
-    unsafe { replace::<T>(key, ptr::null_mut()) }
+    unsafe {
+        // Less can't be refused.
+        bindings::key_payload_reserve(key, 0);
+        replace::<T>(key, ptr::null_mut());
+    }
 }
 
 /// # Safety

@@ -129,6 +129,41 @@ def _():
     expect_true(scalar.hex()[:8] not in lines[0].lower(), "the scalar is in /proc/keys")
 
 
+# --- quota ---
+
+
+def charged():
+    """Bytes of root's quota that are used."""
+    with open("/proc/key-users") as file:
+        users = {line.split(":")[0].strip(): line for line in file}
+    return int(users["0"].split()[-1].partition("/")[0])
+
+
+@case("a key gives back all of the quota that it took, however long its payload")
+def _():
+    ring = keyring()
+    # The key service counts in 16 bits.
+    long = b"#\n" * 35000 + CHAIN
+    before = charged()
+    for description in ("tlscrt:", "x" * 4095):
+        for payloads in ((long,), (long,) * 6, (CHAIN, long, CHAIN)):
+            for payload in payloads:
+                key = add_key(CERT, payload, ring, description)
+            expect_true(charged() - before > len(CHAIN), "something is charged")
+            keyctl(KEYCTL_UNLINK, key, ring)
+            wait_until(lambda: charged() <= before, 5, f"from {charged()} bytes back to {before}")
+
+
+@case("a key that is revoked gives back what its payload took")
+def _():
+    ring = keyring()
+    before = charged()
+    key = add_key(CERT, CHAIN, ring)
+    expect_true(charged() - before > len(CHAIN), "something is charged")
+    keyctl(KEYCTL_REVOKE, key)
+    expect_true(charged() - before < len(CHAIN), f"from {before} to {charged()} bytes")
+
+
 # --- virtual hosts ---
 
 
