@@ -269,6 +269,7 @@ void tls_hs_put_cred(const struct cred *cred);
 const struct cred *tls_hs_override_creds(const struct cred *cred);
 void tls_hs_revert_creds(const struct cred *cred);
 void *tls_hs_key_swap_payload(struct key *key, void *payload);
+void tls_hs_key_set_expiry(struct key *key, time64_t expiry);
 const char *tls_hs_key_description(const struct key *key);
 const struct key_type *tls_hs_key_type(const struct key *key);
 

@@ -18,6 +18,12 @@ void *tls_hs_key_swap_payload(struct key *key, void *payload)
 	return old;
 }
 
+/* The key's semaphore is held for writing. */
+void tls_hs_key_set_expiry(struct key *key, time64_t expiry)
+{
+	WRITE_ONCE(key->expiry, expiry);
+}
+
 const char *tls_hs_key_description(const struct key *key)
 {
 	return key->description;

@@ -164,6 +164,8 @@ unsafe extern "C" fn update<T: Payload>(key: *mut key, prep: *mut key_preparsed_
         if err != 0 {
             return err;
         }
+        // Without this a key that has expired would stay so.
+        bindings::tls_hs_key_set_expiry(key, (*prep).expiry);
         let new = ptr::replace(&raw mut (*prep).payload.data[0], ptr::null_mut());
         replace::<T>(key, new);
     }

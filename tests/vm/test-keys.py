@@ -271,6 +271,31 @@ def _():
     falls_back(server, "one.example.com")
 
 
+@case("an update makes a key that has expired a good one")
+def _():
+    ring = keyring()
+    add_key(CERT, read_cert("one.pem"), ring)
+    key = add_key(PRIV, read_cert("one.key"), ring)
+    server = listener(ring=ring)
+    keyctl(KEYCTL_SET_TIMEOUT, key, 1)
+    time.sleep(2.1)
+    falls_back(server, "one.example.com")
+    expect(add_key(PRIV, read_cert("one.key"), ring), key)
+    serves(server, "one.example.com", "one")
+
+
+@case("an update ends the timeout that was set before")
+def _():
+    ring = keyring()
+    add_key(CERT, read_cert("one.pem"), ring)
+    key = add_key(PRIV, read_cert("one.key"), ring)
+    server = listener(ring=ring)
+    keyctl(KEYCTL_SET_TIMEOUT, key, 1)
+    add_key(PRIV, read_cert("one.key"), ring)
+    time.sleep(2.1)
+    serves(server, "one.example.com", "one")
+
+
 @case("keyrings without anything that holds them but the listener")
 def _():
     ring = host("one")
