@@ -338,7 +338,7 @@ impl Keyring {
     pub(crate) fn links(&self, to: &mut [i32]) -> Option<usize> {
         let ring = self.0 .0.as_ptr();
         let room = to.len().saturating_mul(size_of::<i32>());
-        // What is returned counts links that came after the walk, too.
+        // No key has the number 0.
         to.fill(0);
         let _guard = rcu::read_lock();
         // SAFETY: By the invariants. `read` of a keyring walks an array that is changed under RCU,
@@ -350,8 +350,16 @@ impl Keyring {
             }
             let read = (*bindings::tls_hs_key_type(ring)).read?;
             let bytes = usize::try_from(read(ring, to.as_mut_ptr().cast(), room)).ok()?;
-            (bytes <= room).then_some(bytes / size_of::<i32>())
+            if bytes > room {
+                return None;
+            }
         }
+        // What is returned are the links after the walk, fewer or more than it has met.
+        Some(
+            to.iter()
+                .position(|&serial| serial == 0)
+                .unwrap_or(to.len()),
+        )
     }
 
     /// The numbers of the keys linked to the keyring. Process context.

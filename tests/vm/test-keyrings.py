@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
@@ -21,6 +22,8 @@ ALPN, TICKET = HEADER["TLS_HS_KEY_TYPE_ALPN"], HEADER["TLS_HS_KEY_TYPE_TICKET"]
 DESCRIPTION[ALPN], DESCRIPTION[TICKET] = HEADER["TLS_HS_KEY_DESC_ALPN"], HEADER["TLS_HS_KEY_DESC_TICKET"]
 # Who possesses a key may do all with it, who owns it only view it.
 POSSESSOR_ONLY = 0x3F010000
+# Who owns a key may do all with it, too.
+OWNER_TOO = 0x3F3F0000
 CLONE_NEWUSER = 0x10000000
 PR_SET_DUMPABLE = 4
 libc = ctypes.CDLL(None, use_errno=True)
@@ -60,6 +63,13 @@ def served_with(server, name):
     conn.close()
     client.close()
     return LEAVES.get(got, got)
+
+
+def links(ring):
+    """The keys that are linked to a keyring, in the order in which the kernel meets them."""
+    buffer = ctypes.create_string_buffer(65536)
+    size = keyctl(KEYCTL_READ, ring, buffer, ctypes.c_size_t(len(buffer)))
+    return struct.unpack(f"={size // 4}i", buffer.raw[:size])
 
 
 def comes_to(server, name, cert):
@@ -291,6 +301,34 @@ def _():
     expect_true("localhost" in seen and seen <= {"one", "localhost", None}, seen)
     for name in ("one.example.com", "localhost"):
         expect_true(served_with(server, name) in ("one", "localhost", None), name)
+
+
+@case("links that come and go hide none of the others", limit=60)
+def _():
+    outer, elsewhere = keyring(), keyring()
+    names = [f"host{number}.example.com" for number in range(500)]
+    rings = {keyring(name, outer): name for name in names}
+    *others, last = links(outer)
+    pair("one", last)
+    for ring in (outer, *others):
+        keyctl(KEYCTL_SETPERM, ring, OWNER_TOO)
+    for ring in others:
+        link(ring, elsewhere)
+    server = listener(ring=outer)
+    end = time.monotonic() + 8
+
+    def change():
+        while time.monotonic() < end:
+            for ring in others:
+                unlink(ring, outer)
+                link(ring, outer)
+
+    pid = forked(change)
+    seen = []
+    while time.monotonic() < end:
+        seen.append(served_with(server, rings[last]))
+    expect(seen.count(None), 0, f"of {len(seen)}")
+    joined(pid)
 
 
 # --- permissions ---
