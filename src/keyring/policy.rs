@@ -13,6 +13,9 @@ use tls_hs::TicketKey;
 /// Longest list of protocols, as it goes over the wire.
 const PROTOCOLS_MAX: usize = 1024;
 
+/// Most of them: a position in the list is one byte.
+const PROTOCOLS_COUNT: usize = 256;
+
 /// Payload of a `tls_alpn` key: names of application protocols, the preferred one first.
 pub(crate) struct Protocols(KVec<u8>);
 
@@ -46,14 +49,15 @@ impl Payload for Protocols {
     /// or one of more than 255 bytes (RFC 7301 section 3.1), EMSGSIZE for too many.
     fn parse(bytes: &[u8]) -> Result<Self> {
         let mut list = KVec::new();
-        for name in bytes.trim_ascii_end().split(|&byte| byte == b',') {
+        let names = bytes.trim_ascii_end().split(|&byte| byte == b',');
+        for (position, name) in names.enumerate() {
             let len = u8::try_from(name.len()).map_err(|_| EINVAL)?;
             if len == 0 {
                 return Err(EINVAL);
             }
             list.push(len, GFP_KERNEL)?;
             list.extend_from_slice(name, GFP_KERNEL)?;
-            if list.len() > PROTOCOLS_MAX {
+            if position >= PROTOCOLS_COUNT || list.len() > PROTOCOLS_MAX {
                 return Err(EMSGSIZE.into());
             }
         }

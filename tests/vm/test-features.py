@@ -204,6 +204,18 @@ def _():
             add_key(ALPN, bad, ring, "bad")
 
 
+@case("256 application protocols, and not one more")
+def _():
+    ring = host()
+    names = [b"%02x" % number for number in range(256)]
+    add_key(ALPN, b",".join(names), ring, HEADER["TLS_HS_KEY_DESC_ALPN"])
+    server = listener(ring=ring)
+    for name in ("00", "fe", "ff"):
+        expect(s_client(server, "-alpn", name)[0]["protocol"], name)
+    with raises(errno.EMSGSIZE):
+        add_key(ALPN, b",".join(names + [b"x"]), ring, "bad")
+
+
 @case("a stapled OCSP response", 60)
 def _():
     ca = f"{TMP}/ocsp-ca"
