@@ -363,7 +363,12 @@ impl Keyring {
     }
 
     /// The numbers of the keys linked to the keyring. Process context.
-    pub(crate) fn serials(&self) -> Result<KVec<i32>> {
+    ///
+    /// # Errors
+    ///
+    /// E2BIG for more than `most`, EKEYREVOKED, EKEYEXPIRED and ENOKEY for a keyring that is
+    /// revoked, expired or invalidated.
+    pub(crate) fn serials(&self, most: usize) -> Result<KVec<i32>> {
         let ring = self.0 .0.as_ptr();
         let mut serials = KVec::<i32>::new();
         // SAFETY: By the invariants. `read` of a keyring copies serial numbers to a kernel buffer,
@@ -375,7 +380,11 @@ impl Keyring {
                 to_result(bindings::key_validate(ring))?;
                 let bytes = read(ring, ptr::null_mut(), 0);
                 to_result(bytes.min(0) as c_int)?;
-                serials.resize(bytes as usize / size_of::<i32>(), 0, GFP_KERNEL_ACCOUNT)?;
+                let count = bytes as usize / size_of::<i32>();
+                if count > most {
+                    return Err(E2BIG);
+                }
+                serials.resize(count, 0, GFP_KERNEL_ACCOUNT)?;
                 let room = serials.len().saturating_mul(size_of::<i32>());
                 let bytes = read(ring, serials.as_mut_ptr().cast(), room);
                 to_result(bytes.min(0) as c_int)?;

@@ -27,7 +27,7 @@ fn errno(error: CredentialError) -> Error {
 
 /// Payload of a `tls_cert` key: a certificate chain.
 pub(crate) struct Certificate {
-    entries: KVec<u8>,
+    entries: KVVec<u8>,
     point: Point,
     digest: [u8; 32],
 }
@@ -59,7 +59,7 @@ impl Payload for Certificate {
 
     fn parse(bytes: &[u8]) -> Result<Self> {
         let len = credential::chain_len(bytes).map_err(errno)?;
-        let mut entries = KVec::new();
+        let mut entries = KVVec::new();
         entries.resize(len, 0, GFP_KERNEL)?;
         let chain = credential::write_chain(bytes, &mut entries).map_err(errno)?;
         let digest = sha256(&[&entries]);

@@ -61,13 +61,10 @@ impl Links {
     /// # Errors
     ///
     /// E2BIG for too many, and what the key service says of the keyring.
-    pub(super) fn read(ring: Keyring) -> Result<(Self, KVec<AnyKey>)> {
+    pub(super) fn read(ring: Keyring) -> Result<(Self, KVVec<AnyKey>)> {
         let looked = Atomic::new(work::now_ms());
-        let serials = ring.serials()?;
-        if serials.len() > LINKS_MAX {
-            return Err(E2BIG);
-        }
-        let mut keys = KVec::new();
+        let serials = ring.serials(LINKS_MAX)?;
+        let mut keys = KVVec::new();
         for &serial in serials.iter() {
             if let Ok(key) = AnyKey::lookup(serial) {
                 keys.push(key, GFP_KERNEL)?;

@@ -54,7 +54,7 @@ impl Keys {
     ///
     /// ENOTUNIQ for two keys of one kind, ENOKEY for a certificate without a private key or the
     /// other way round, EKEYREJECTED for two that do not belong together.
-    fn sort(entries: KVec<AnyKey>, rings: &mut KVec<Keyring>) -> Result<Self> {
+    fn sort(entries: KVVec<AnyKey>, rings: &mut KVVec<Keyring>) -> Result<Self> {
         let mut keys = Self::default();
         let mut result = Ok(());
         for key in entries {
@@ -110,9 +110,9 @@ impl Host {
     /// # Errors
     ///
     /// Those of [`Links::read`] and [`Keys::sort`].
-    fn read(ring: Keyring) -> Result<(Self, KVec<Keyring>)> {
+    fn read(ring: Keyring) -> Result<(Self, KVVec<Keyring>)> {
         let (links, entries) = Links::read(ring)?;
-        let mut rings = KVec::new();
+        let mut rings = KVVec::new();
         let keys = Keys::sort(entries, &mut rings)?;
         Ok((Self { links, keys }, rings))
     }
@@ -258,7 +258,7 @@ impl Store {
     fn read_again(&self) -> Result<Self> {
         let ring = self.common.links.ring().get();
         let (links, entries) = Links::read(ring)?;
-        let mut rings = KVec::new();
+        let mut rings = KVVec::new();
         let common = match Keys::sort(entries, &mut rings) {
             Ok(keys) => Arc::new(Host { links, keys }, GFP_KERNEL_ACCOUNT)?,
             Err(_) => self.common.clone(),
