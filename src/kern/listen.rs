@@ -367,6 +367,8 @@ unsafe extern "C" fn read_work(work: *mut work_struct) {
     let read = unsafe { memory::charged_to(listener.sk, || config.reload()) };
     // If it can't be read, what is linked in it no more is not used all the same.
     let Ok(new) = read else { return };
+    // The old configuration goes when the socket is released: accept() does not wait for RCU.
+    let mut _old = None;
     // SAFETY: The listener has a reference to its socket.
     unsafe {
         bindings::tls_hs_lock_sock(listener.sk);
@@ -375,7 +377,7 @@ unsafe extern "C" fn read_work(work: *mut work_struct) {
             .config()
             .is_some_and(|now| Arc::ptr_eq(&now, &config))
         {
-            listener.config.set(Some(new));
+            _old = Some(listener.config.replace(Some(new)));
         }
         bindings::release_sock(listener.sk);
     }

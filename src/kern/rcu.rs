@@ -51,16 +51,30 @@ impl<T: Send + Sync + 'static> RcuArc<T> {
 
     /// Replaces the value and drops the old one. Process context: waits for a grace period.
     pub(crate) fn set(&self, value: Option<Arc<T>>) {
+        drop(self.replace(value));
+    }
+
+    /// Replaces the value. The old one is the caller's to drop, when it holds no lock that somebody
+    /// could wait for. Any context.
+    pub(crate) fn replace(&self, value: Option<Arc<T>>) -> Replaced<T> {
         let new = value.map_or(ptr::null_mut(), |value| value.into_raw().cast_mut());
         let old = self.0.xchg(new, Full);
-        if old.is_null() {
-            return;
+        // SAFETY: By the invariants this is null or the reference that `new()` or `replace()`
+        // stored, and given up only by the drop of the result.
+        Replaced((!old.is_null()).then(|| unsafe { Arc::from_raw(old) }))
+    }
+}
+
+/// A value that was replaced, of which readers may know still. Dropped in process context: waits for
+/// a grace period.
+pub(crate) struct Replaced<T: Send + Sync + 'static>(Option<Arc<T>>);
+
+impl<T: Send + Sync + 'static> Drop for Replaced<T> {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            // SAFETY: Process context, by the contract. The value goes after this.
+            unsafe { bindings::synchronize_rcu() };
         }
-        // SAFETY: Process context, by the contract of this function.
-        unsafe { bindings::synchronize_rcu() };
-        // SAFETY: By the invariants this is the reference that `new()` or `set()` stored; readers
-        // that saw the pointer have left their critical sections.
-        drop(unsafe { Arc::from_raw(old) });
     }
 }
 
@@ -69,7 +83,7 @@ impl<T: Send + Sync + 'static> Drop for RcuArc<T> {
         let ptr = self.0.load(Acquire);
         if !ptr.is_null() {
             // SAFETY: The owner is gone, so no reader can come to this pointer any more; it is the
-            // reference that `new()` or `set()` stored.
+            // reference that `new()` or `replace()` stored.
             drop(unsafe { Arc::from_raw(ptr) });
         }
     }
