@@ -263,6 +263,7 @@ struct proc_dir_entry *tls_hs_proc_net(struct net *net);
 
 void *tls_hs_key_payload(const struct key *key);
 void tls_hs_key_get(struct key *key);
+bool tls_hs_key_is_positive(const struct key *key);
 const struct cred *tls_hs_get_cred(void);
 void tls_hs_hold_cred(const struct cred *cred);
 void tls_hs_put_cred(const struct cred *cred);

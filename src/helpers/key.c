@@ -18,6 +18,11 @@ void *tls_hs_key_swap_payload(struct key *key, void *payload)
 	return old;
 }
 
+bool tls_hs_key_is_positive(const struct key *key)
+{
+	return key_is_positive(key);
+}
+
 /* The key's semaphore is held for writing. */
 void tls_hs_key_set_expiry(struct key *key, time64_t expiry)
 {

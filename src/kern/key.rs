@@ -226,15 +226,46 @@ impl AnyKey {
     ///
     /// ENOKEY, EACCES, EKEYREVOKED, EKEYEXPIRED, EINVAL: what `lookup_user_key()` says.
     pub(crate) fn lookup(serial: i32) -> Result<Self> {
+        Self::lookup_with(serial, 0)
+    }
+
+    /// As [`AnyKey::lookup`], without waiting for the key.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AnyKey::lookup`], EAGAIN for a key that is under construction.
+    pub(crate) fn lookup_now(serial: i32) -> Result<Self> {
+        let key = Self::lookup_with(serial, bindings::key_lookup_flag_KEY_LOOKUP_PARTIAL)?;
+        // SAFETY: By the invariants.
+        if unsafe { bindings::tls_hs_key_is_positive(key.0.as_ptr()) } {
+            Ok(key)
+        } else {
+            Err(EAGAIN)
+        }
+    }
+
+    fn lookup_with(serial: i32, flags: bindings::key_lookup_flag) -> Result<Self> {
         // SAFETY: Process context; any number may be asked for.
         let found = unsafe {
-            bindings::lookup_user_key(serial, 0, bindings::key_need_perm_KEY_NEED_SEARCH)
+            bindings::lookup_user_key(
+                serial,
+                flags as usize,
+                bindings::key_need_perm_KEY_NEED_SEARCH,
+            )
         };
         let found = kernel::error::from_err_ptr(found.cast::<key>())?;
         // The low bit tells whether the caller possesses the key.
         let key = found.map_addr(|addr| addr & !1);
         // INVARIANT: lookup_user_key() gave us a reference.
         Ok(Self(NonNull::new(key).ok_or(ENOKEY)?))
+    }
+
+    /// Another reference to the key.
+    pub(crate) fn get(&self) -> Self {
+        // SAFETY: By the invariants.
+        unsafe { bindings::tls_hs_key_get(self.0.as_ptr()) };
+        // INVARIANT: Just taken.
+        Self(self.0)
     }
 
     /// The key's number.
@@ -277,6 +308,11 @@ impl AnyKey {
 pub(crate) struct Key<T: Payload>(AnyKey, PhantomData<fn() -> T>);
 
 impl<T: Payload> Key<T> {
+    /// The key, whatever its type.
+    pub(crate) fn any(&self) -> &AnyKey {
+        &self.0
+    }
+
     /// The key's number.
     pub(crate) fn serial(&self) -> i32 {
         self.0.serial()
@@ -323,13 +359,14 @@ impl Keyring {
         self.0.serial()
     }
 
+    /// The keyring as a key.
+    pub(crate) fn any(&self) -> &AnyKey {
+        &self.0
+    }
+
     /// Another reference to the keyring.
     pub(crate) fn get(&self) -> Self {
-        // SAFETY: By the invariants; the reference is the new value's.
-        unsafe {
-            bindings::tls_hs_key_get(self.0 .0.as_ptr());
-            Self(AnyKey(self.0 .0))
-        }
+        Self(self.0.get())
     }
 
     /// Copies the numbers of the keys linked to the keyring to `to`, and returns how many these

@@ -363,6 +363,10 @@ unsafe extern "C" fn read_work(work: *mut work_struct) {
     let Some(config) = listener.config() else {
         return;
     };
+    if !config.store.is_stale() {
+        // It was a handshake that has begun before they were read last.
+        return;
+    }
     // SAFETY: The listener has a reference to its socket.
     let read = unsafe { memory::charged_to(listener.sk, || config.reload()) };
     // If it can't be read, what is linked in it no more is not used all the same.

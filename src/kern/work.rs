@@ -80,7 +80,7 @@ pub(super) fn exit() {
 }
 
 /// Lets others have the CPU during long work. Process context.
-pub(super) fn relax() {
+pub(crate) fn relax() {
     // SAFETY: Process context, by the contract.
     unsafe { bindings::tls_hs_cond_resched() }
 }

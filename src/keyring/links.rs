@@ -49,24 +49,27 @@ impl Drop for Registration {
 pub(super) struct Links {
     ring: Keyring,
     serials: KVec<i32>,
-    /// When they were compared last.
+    /// When they were compared last, and whether they were others than those that were read.
     looked: Atomic<u32>,
     changed: Atomic<i32>,
 }
 
 impl Links {
-    /// Reads a keyring: its links, and the keys among them that the current credentials may search.
-    /// Process context.
+    /// Reads a keyring: its links, and the keys among them that `find` finds. Process context.
     ///
     /// # Errors
     ///
     /// E2BIG for too many, and what the key service says of the keyring.
-    pub(super) fn read(ring: Keyring) -> Result<(Self, KVVec<AnyKey>)> {
+    pub(super) fn read(
+        ring: Keyring,
+        mut find: impl FnMut(i32) -> Option<AnyKey>,
+    ) -> Result<(Self, KVVec<AnyKey>)> {
         let looked = Atomic::new(work::now_ms());
         let serials = ring.serials(LINKS_MAX)?;
         let mut keys = KVVec::new();
         for &serial in serials.iter() {
-            if let Ok(key) = AnyKey::lookup(serial) {
+            work::relax();
+            if let Some(key) = find(serial) {
                 keys.push(key, GFP_KERNEL)?;
             }
         }
@@ -100,7 +103,7 @@ impl Links {
     pub(super) fn same(&self) -> bool {
         let now = work::now_ms();
         if now.wrapping_sub(self.looked.load(Relaxed)) < LOOK_MS {
-            return !self.changed();
+            return self.changed.load(Relaxed) == 0;
         }
         let same = self.look(|links| links == self.serials.as_slice());
         self.looked.store(now, Relaxed);
@@ -108,13 +111,12 @@ impl Links {
         same
     }
 
-    /// Whether the last look found something else than was read.
-    pub(super) fn changed(&self) -> bool {
-        self.changed.load(Relaxed) != 0
-    }
-
     /// Whether there is a link to the key `serial`, one that was read. Any context.
     pub(super) fn has(&self, serial: i32) -> bool {
-        self.same() || self.look(|links| links.contains(&serial))
+        if self.same() {
+            self.serials.contains(&serial)
+        } else {
+            self.look(|links| links.contains(&serial))
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::links::Links;
 use super::{Certificate, PrivateKey, Protocols, Staple, Tickets};
 use crate::kern::errno::{EKEYREJECTED, ENAMETOOLONG, ENOKEY, ENOTUNIQ};
 use crate::kern::key::{AnyKey, Credentials, Key, Keyring, Payload};
+use crate::kern::work;
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -77,6 +78,21 @@ impl Keys {
         Ok(keys)
     }
 
+    /// The key with this number, if it is one of them.
+    fn get(&self, serial: i32) -> Option<AnyKey> {
+        [
+            self.cert.as_ref().map(Key::any),
+            self.private.as_ref().map(Key::any),
+            self.protocols.as_ref().map(Key::any),
+            self.staple.as_ref().map(Key::any),
+            self.tickets.as_ref().map(Key::any),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|key| key.serial() == serial)
+        .map(AnyKey::get)
+    }
+
     /// Puts a key in its place; gives it back if it is a keyring.
     fn take(&mut self, key: AnyKey) -> Result<Option<Keyring>> {
         let Some(key) = take(key, &mut self.cert)? else {
@@ -101,8 +117,14 @@ impl Keys {
 /// A keyring that was read.
 struct Host {
     links: Links,
-    keys: Keys,
+    keys: Arc<Keys>,
+    /// When it was read, if something was wrong with it: that may be put right without a change of
+    /// links.
+    wrong: Option<u32>,
 }
+
+/// What was wrong with a keyring is looked at again after this time at the earliest.
+const WRONG_MS: u32 = 1000;
 
 impl Host {
     /// Reads a keyring, and which keyrings are in it. Process context.
@@ -111,10 +133,59 @@ impl Host {
     ///
     /// Those of [`Links::read`] and [`Keys::sort`].
     fn read(ring: Keyring) -> Result<(Self, KVVec<Keyring>)> {
-        let (links, entries) = Links::read(ring)?;
+        let (links, entries) = Links::read(ring, |serial| AnyKey::lookup(serial).ok())?;
         let mut rings = KVVec::new();
         let keys = Keys::sort(entries, &mut rings)?;
-        Ok((Self { links, keys }, rings))
+        let host = Self {
+            links,
+            keys: Arc::new(keys, GFP_KERNEL_ACCOUNT)?,
+            wrong: None,
+        };
+        Ok((host, rings))
+    }
+
+    /// Reads a keyring again: with which something is wrong, that has the keys it had, `old`. A key
+    /// that may not be searched any more is used if `held` has it. Process context.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Links::read`], ENOMEM.
+    fn read_again(
+        ring: Keyring,
+        old: Option<&Arc<Keys>>,
+        held: impl Fn(i32) -> Option<AnyKey>,
+    ) -> Result<(Self, KVVec<Keyring>)> {
+        let now = work::now_ms();
+        let mut wrong = None;
+        let (links, entries) = Links::read(ring, |serial| match AnyKey::lookup_now(serial) {
+            Ok(key) => Some(key),
+            Err(err) if err == EACCES => held(serial),
+            Err(err) => {
+                if err == EAGAIN {
+                    wrong = Some(now);
+                }
+                None
+            }
+        })?;
+        let mut rings = KVVec::new();
+        let keys = match (Keys::sort(entries, &mut rings), old) {
+            (Ok(keys), _) => Arc::new(keys, GFP_KERNEL_ACCOUNT)?,
+            (Err(err), _) if err == ENOMEM => return Err(err),
+            (Err(_), old) => {
+                wrong = Some(now);
+                match old {
+                    Some(old) => old.clone(),
+                    None => Arc::new(Keys::default(), GFP_KERNEL_ACCOUNT)?,
+                }
+            }
+        };
+        Ok((Self { links, keys, wrong }, rings))
+    }
+
+    /// Whether it should be read again. Any context.
+    fn is_stale(&self) -> bool {
+        let due = |read| work::now_ms().wrapping_sub(read) >= WRONG_MS;
+        !self.links.same() || self.wrong.is_some_and(due)
     }
 
     /// Whether there is something to serve a client with.
@@ -246,7 +317,9 @@ impl Store {
     }
 
     /// Reads the keyrings again, as the process that has set TLS_HS. One with which something is
-    /// wrong stays as it was: what is linked no more in it is not used anyway. Process context.
+    /// wrong stays as it was: what is linked no more in it is not used anyway. So do keys that the
+    /// process may not search any more, such as those that it has lost possession of. Process
+    /// context.
     ///
     /// # Errors
     ///
@@ -256,13 +329,10 @@ impl Store {
     }
 
     fn read_again(&self) -> Result<Self> {
-        let ring = self.common.links.ring().get();
-        let (links, entries) = Links::read(ring)?;
-        let mut rings = KVVec::new();
-        let common = match Keys::sort(entries, &mut rings) {
-            Ok(keys) => Arc::new(Host { links, keys }, GFP_KERNEL_ACCOUNT)?,
-            Err(_) => self.common.clone(),
-        };
+        let common = &self.common;
+        let held = |serial| common.keys.get(serial).or_else(|| self.ring(serial));
+        let (common, mut rings) =
+            Host::read_again(common.links.ring().get(), Some(&common.keys), held)?;
         rings.truncate(MAX_HOSTS);
         let mut named = RBTree::new();
         for ring in rings {
@@ -270,12 +340,14 @@ impl Store {
             let Some(name) = Name::new(&[ring.name()]) else {
                 continue;
             };
-            let host = match Host::read(ring) {
-                Ok((host, _)) => Arc::new(host, GFP_KERNEL_ACCOUNT)?,
-                Err(_) => match self.named.get(&name) {
-                    Some(old) if old.links.ring().serial() == serial => old.clone(),
-                    _ => continue,
-                },
+            let old = self.named.get(&name);
+            let old = old.filter(|old| old.links.ring().serial() == serial);
+            let keys = old.map(|old| &old.keys);
+            let held = |serial| keys.and_then(|keys| keys.get(serial));
+            let host = match (Host::read_again(ring, keys, held), old) {
+                (Ok((host, _)), _) => Arc::new(host, GFP_KERNEL_ACCOUNT)?,
+                (Err(_), Some(old)) => old.clone(),
+                (Err(_), None) => continue,
             };
             match insert(&mut named, name, host) {
                 // Of two with one name that which comes first.
@@ -284,7 +356,7 @@ impl Store {
             }
         }
         Ok(Self {
-            common,
+            common: Arc::new(common, GFP_KERNEL_ACCOUNT)?,
             named,
             strict: self.strict,
             stale: Atomic::new(0),
@@ -300,9 +372,19 @@ impl Store {
     /// Looks whether the outer keyring's links are what they were; if not, the store is stale. Any
     /// context.
     pub(crate) fn look(&self) {
-        if !self.common.links.same() {
+        self.look_at(&self.common);
+    }
+
+    fn look_at(&self, host: &Host) {
+        if host.is_stale() {
             self.stale.store(1, Relaxed);
         }
+    }
+
+    /// The keyring of a virtual host.
+    fn ring(&self, serial: i32) -> Option<AnyKey> {
+        let mut rings = self.named.values().map(|host| host.links.ring().any());
+        rings.find(|ring| ring.serial() == serial).map(AnyKey::get)
     }
 
     /// Chooses by server name: the host of that name, that of the wildcard one label up, the
@@ -317,8 +399,8 @@ impl Store {
         };
         let identity = host.and_then(|host| host.identity(&self.common));
         self.look();
-        if host.is_some_and(|host| host.links.changed()) {
-            self.stale.store(1, Relaxed);
+        if let Some(host) = host {
+            self.look_at(host);
         }
         identity
     }
@@ -327,9 +409,7 @@ impl Store {
         let host = self.named.get(&Name::new(parts)?)?;
         if !host.serves() {
             // It may have got keys meanwhile.
-            if !host.links.same() {
-                self.stale.store(1, Relaxed);
-            }
+            self.look_at(host);
             return None;
         }
         let linked = self.common.links.has(host.links.ring().serial());

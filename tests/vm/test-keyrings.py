@@ -6,6 +6,7 @@
 # not used from the next handshake on, those that are linked are found. Who may set
 # TLS_HS with which keyring: possession, permissions, other users, user namespaces.
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -26,6 +27,7 @@ POSSESSOR_ONLY = 0x3F010000
 OWNER_TOO = 0x3F3F0000
 CLONE_NEWUSER = 0x10000000
 PR_SET_DUMPABLE = 4
+TRACE = "/sys/kernel/tracing"
 libc = ctypes.CDLL(None, use_errno=True)
 # Those without privileges can't read the files.
 CONTEXT = client_context()
@@ -329,6 +331,93 @@ def _():
         seen.append(served_with(server, rings[last]))
     expect(seen.count(None), 0, f"of {len(seen)}")
     joined(pid)
+
+
+@case("keys that the process does not possess any more are used as long as they are linked")
+def _():
+    outer = host("localhost")
+    inner = keyring("one.example.com", outer)
+    keys = pair("one", inner)
+    later = keyring("two.example.com", keyring())
+    for key in (outer, inner, later, *pair("two", later)):
+        keyctl(KEYCTL_SETPERM, key, OWNER_TOO)
+    server = listener(ring=outer)
+    unlink(outer, SESSION_KEYRING)
+    # This one may be searched by who owns it, so it is found.
+    link(later, outer)
+    comes_to(server, "two.example.com", "two")
+    for name, cert in (("localhost", "localhost"), ("one.example.com", "one")):
+        expect(served_with(server, name), cert)
+    unlink(keys[0], inner)
+    time.sleep(0.1)
+    expect(served_with(server, "one.example.com"), None)
+
+
+@contextlib.contextmanager
+def calls(function):
+    """Counts the calls of a function of the kernel's."""
+
+    def write(path, text):
+        with open(f"{TRACE}/{path}", "w") as file:
+            file.write(text)
+
+    def count():
+        with open(f"{TRACE}/kprobe_profile") as file:
+            return next(int(line.split()[1]) for line in file if "tls_hs_test" in line)
+
+    write("kprobe_events", f"p:tls_hs_test {function}\n")
+    write("events/kprobes/tls_hs_test/enable", "1")
+    try:
+        yield count
+    finally:
+        write("events/kprobes/tls_hs_test/enable", "0")
+        # Opening is what removes it.
+        write("kprobe_events", "")
+
+
+@case_in_real_time("a keyring with which something is wrong is read again now and then, not all the time")
+def _():
+    ring = keyring()
+    old = pair("one", ring, "old")
+    server = listener(ring=ring)
+    pair("two", ring, "new")
+    with calls("lookup_user_key") as count:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            expect(served_with(server, "localhost"), "one")
+        # One for each link.
+        times = count() / 4
+    expect_true(2 <= times <= 6, f"{times} times in 4 seconds")
+    # That changes no link.
+    for key in old:
+        keyctl(KEYCTL_REVOKE, key)
+    comes_to(server, "localhost", "two")
+
+
+@case("keys under construction are not waited for", limit=60)
+def _():
+    slow, program = f"{os.environ['TMPDIR']}/slow", f"{os.environ['TMPDIR']}/program"
+    open(slow, "w").close()
+    with open(program, "w") as file:
+        file.write(f"#!/bin/sh\nwhile [ -e {slow} ]; do sleep 0.1; done\n")
+    os.chmod(program, 0o755)
+    with open("/etc/request-key.d/slow.conf", "w") as file:
+        file.write(f"create {ALPN} slow * {program} %k\n")
+    ring = host("localhost")
+    server = listener(ring=ring)
+
+    # It is never ready: keyctl fails.
+    request = ["keyctl", "request2", ALPN, "slow", "x", str(ring)]
+    process = subprocess.Popen(request, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(links(ring)) == 3)
+        pair("one", keyring("one.example.com", ring))
+        comes_to(server, "one.example.com", "one")
+        server.close()
+        expect(process.poll(), None, "the key is under construction")
+    finally:
+        os.unlink(slow)
+        process.wait()
 
 
 # --- permissions ---
