@@ -10,12 +10,13 @@
 //! tables from it.
 
 use super::bindings::{
-    self, proto_accept_arg, proto_ops, request_sock, sock, sockaddr, socket, sockptr_t,
-    tcp_ulp_ops, work_struct,
+    self, delayed_work, proto_accept_arg, proto_ops, request_sock, sock, sockaddr, socket,
+    sockptr_t, tcp_ulp_ops, work_struct,
 };
 use super::child::{Accepted, State};
 use super::errno::{ECONNABORTED, EISCONN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP};
 use super::ktls::Connected;
+use super::lock::LockedSock;
 use super::queue::inet_csk;
 use super::uapi::OptionValue;
 use super::{diag, disarm, listen, session, stat, this_module, to_result, work, CStatic};
@@ -288,9 +289,13 @@ unsafe extern "C" fn clone(_req: *const request_sock, newsk: *mut sock, _gfp: c_
     unsafe { listen::strip(newsk) }
 }
 
-/// Work that puts stock's own ULP on an established socket.
+/// Milliseconds until a socket is looked at again that a process owns.
+const HAND_OVER_MS: u32 = 10;
+
+/// Work that puts stock's own ULP on an established socket. It does not wait for the socket's lock,
+/// which a program may hold for as long as it likes, and others' work with it.
 struct HandOver {
-    work: work_struct,
+    work: delayed_work,
     sk: *mut sock,
 }
 
@@ -308,11 +313,13 @@ impl HandOver {
     /// The socket is valid and locked.
     unsafe fn queue(self: KBox<Self>) {
         let job = KBox::into_raw(self);
-        // SAFETY: The job is ours until it is queued; the reference to the socket goes with it.
+        // SAFETY: The job is ours until it is queued; the references to the socket and to this
+        // module go with it. TCP holds one to this module during `init`.
         unsafe {
             bindings::tls_hs_sock_hold((*job).sk);
-            bindings::tls_hs_init_work(&raw mut (*job).work, Some(hand_over_work));
-            work::QUEUE.add(&raw mut (*job).work);
+            bindings::__module_get(this_module());
+            bindings::tls_hs_init_delayed_work(&raw mut (*job).work, Some(hand_over_work));
+            work::QUEUE.add_delayed(&raw mut (*job).work, 0);
         }
     }
 }
@@ -321,22 +328,29 @@ impl HandOver {
 ///
 /// The workqueue calls this, with what [`HandOver::queue`] queued.
 unsafe extern "C" fn hand_over_work(work: *mut work_struct) {
-    // SAFETY: HandOver::queue() queued a field of a boxed job, with a reference to the socket.
+    // SAFETY: HandOver::queue() queued a field of a boxed job, with references to the socket and to
+    // this module.
     unsafe {
-        let job = KBox::from_raw(kernel::container_of!(work, HandOver, work));
-        let sk = job.sk;
-        bindings::tls_hs_lock_sock(sk);
+        let delayed = kernel::container_of!(work, delayed_work, work);
+        let job = kernel::container_of!(delayed, HandOver, work);
+        let sk = (*job).sk;
+        let Some(locked) = LockedSock::try_new(sk) else {
+            return work::QUEUE.add_delayed(delayed, HAND_OVER_MS);
+        };
         let icsk = inet_csk(sk);
         let ours = (*icsk).icsk_ulp_ops == FRONT.get().cast_const()
             && bindings::try_module_get((*stock()).owner);
         if ours {
             (&raw mut (*icsk).icsk_ulp_ops).write_volatile(stock());
         }
-        bindings::release_sock(sk);
+        drop(locked);
+        drop(KBox::from_raw(job));
         bindings::tls_hs_sock_put(sk);
         if ours {
+            // The socket's.
             bindings::module_put(this_module());
         }
+        bindings::module_put(this_module());
     }
 }
 

@@ -22,7 +22,7 @@ use super::pending::expired;
 use super::progress::advance;
 use super::{child_of, fail, Child, State};
 use crate::kern::bindings::{self, sock};
-use crate::kern::percpu::BhDisabled;
+use crate::kern::lock::LockedSock;
 use crate::kern::stat::Stats;
 use crate::operation::{self, Operation};
 use crate::stat::Counter;
@@ -38,54 +38,29 @@ pub(super) enum Context {
     Thread,
 }
 
-/// A locked socket.
-struct Locked {
-    sk: *mut sock,
-    _bh: BhDisabled,
-}
-
-impl Locked {
-    /// `None` in SoftIRQ if a process owns the socket.
-    ///
-    /// # Safety
-    ///
-    /// `sk` is referenced as long as it is locked, and `context` is where we are, without other
-    /// locks.
-    unsafe fn new(sk: *mut sock, context: Context) -> Option<Self> {
-        loop {
-            let locked = Self {
-                sk,
-                _bh: BhDisabled::new(),
-            };
-            // SAFETY: By the requirement; sleeping is allowed in the thread, and the drop enables
-            // bottom halves before.
-            unsafe {
-                bindings::tls_hs_bh_lock_sock(sk);
-                if !bindings::tls_hs_sock_owned(sk) {
-                    return Some(locked);
-                }
-                drop(locked);
-                if context == Context::SoftIrq {
-                    return None;
-                }
-                bindings::tls_hs_lock_sock(sk);
-                bindings::release_sock(sk);
-            }
+/// Locks a socket; `None` in SoftIRQ if a process owns it.
+///
+/// # Safety
+///
+/// `sk` is referenced as long as it is locked, and `context` is where we are, without other locks.
+unsafe fn lock(sk: *mut sock, context: Context) -> Option<LockedSock> {
+    // SAFETY: By the requirement; sleeping is allowed in the thread.
+    unsafe {
+        match context {
+            Context::SoftIrq => LockedSock::try_new(sk),
+            Context::Thread => Some(LockedSock::new(sk)),
         }
     }
-
-    /// The child, if its handshake still goes on. Valid as long as the socket is locked.
-    fn child(&self) -> Option<NonNull<Child>> {
-        // SAFETY: The socket is locked.
-        unsafe { child_of(self.sk).filter(|child| (*child.as_ptr()).state == State::Handshaking) }
-    }
 }
 
-impl Drop for Locked {
-    fn drop(&mut self) {
-        // SAFETY: Locked by new().
-        unsafe { bindings::tls_hs_bh_unlock_sock(self.sk) }
-    }
+/// The child of a socket, if its handshake still goes on.
+///
+/// # Safety
+///
+/// As [`child_of`].
+unsafe fn handshaking(sk: *mut sock) -> Option<NonNull<Child>> {
+    // SAFETY: By the requirement.
+    unsafe { child_of(sk).filter(|child| (*child.as_ptr()).state == State::Handshaking) }
 }
 
 /// A place in a batch.
@@ -120,10 +95,10 @@ impl Member {
     unsafe fn load(&mut self, context: Context) -> bool {
         // SAFETY: By the requirement; the child is valid as long as the socket is locked.
         unsafe {
-            let Some(locked) = Locked::new(self.sk, context) else {
+            let Some(locked) = lock(self.sk, context) else {
                 return false;
             };
-            if let Some(child) = locked.child() {
+            if let Some(child) = handshaking(self.sk) {
                 let child = child.as_ptr();
                 if expired(child) {
                     (*child).handshake.note(Counter::Timeout);
@@ -149,7 +124,7 @@ impl Member {
     unsafe fn answer(&mut self, context: Context, batched: bool) -> bool {
         // SAFETY: By the requirement; the child is valid as long as the socket is locked.
         let more = unsafe {
-            let Some(locked) = Locked::new(self.sk, context) else {
+            let Some(_locked) = lock(self.sk, context) else {
                 return false;
             };
             let stats = Stats::of(self.sk);
@@ -159,7 +134,7 @@ impl Member {
             if context == Context::Thread {
                 stats.count(Counter::Deferred);
             }
-            locked.child().is_some_and(|child| {
+            handshaking(self.sk).is_some_and(|child| {
                 let child = child.as_ptr();
                 let more = advance(child, Some(&self.operation)).is_some();
                 if more {
