@@ -246,7 +246,8 @@ impl Prepared {
                 allocation: (*sk).sk_allocation,
                 rcvlowat: (*sk).sk_rcvlowat,
                 rcvbuf: 0,
-                // A client that leaves a hole shall not make it grow, of which nobody is told.
+                // TCP would let a client make it grow that leaves a hole: it takes the stand-in for
+                // an owner who has accepted the socket.
                 room_locked: bindings::tls_hs_lock_room(sk, true),
             });
             (*sk).sk_data_ready = Some(data_ready);
@@ -315,7 +316,6 @@ unsafe fn unhook(child: *mut Child) {
         (*sk).sk_use_task_frag = saved.use_task_frag;
         (*sk).sk_allocation = saved.allocation;
         (&raw mut (*sk).sk_rcvlowat).write_volatile(saved.rcvlowat);
-        bindings::tls_hs_lock_room(sk, saved.room_locked);
         if saved.rcvbuf != 0 {
             bindings::tls_hs_restore_room(sk, saved.rcvbuf);
         }
@@ -334,6 +334,19 @@ unsafe fn drop_stand_in(child: *mut Child) {
             bindings::tls_hs_sock_detach(sk);
         }
         bindings::tls_hs_callback_unlock(sk);
+    }
+}
+
+/// The socket has an owner in user space, or will have one that TCP knows of.
+///
+/// # Safety
+///
+/// As [`unhook`], after it.
+unsafe fn unlock_room(child: *mut Child) {
+    // SAFETY: By the requirement; `saved` was written by attach().
+    unsafe {
+        let saved = (*child).saved.assume_init_ref();
+        bindings::tls_hs_lock_room((*child).sk, saved.room_locked);
     }
 }
 
@@ -540,6 +553,7 @@ impl Accepted {
         // SAFETY: By the requirement.
         unsafe {
             let child = child_of(sk)?;
+            unlock_room(child.as_ptr());
             detach(sk);
             Stats::of(sk).leave(Gauge::Pending);
             Some(Self(child))

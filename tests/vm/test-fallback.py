@@ -5,12 +5,15 @@
 # unread, a counter says why, and a TLS library goes on.
 
 import errno
+import re
 import socket
 import ssl
 import struct
+import subprocess
 import time
 
 from tls_hs import *
+from tls_tun import *
 
 
 def fall_back(server, client, reason, hello=None, family=socket.AF_INET):
@@ -206,6 +209,42 @@ def _():
                 conn, family = accept(server)
                 expect(family, PF_TLS)
                 echo_check(conn, client)
+
+
+def receive_buffer(port):
+    """Bytes that a connection of this port may keep unread."""
+    shown = subprocess.run(
+        ["ss", "-tmnOH", "state", "established", "sport", "=", f":{port}"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return int(re.search(r",rb(\d+),", shown)[1])
+
+
+@case("segments behind a hole, before accept(): the receive buffer does not grow", limit=60)
+def _():
+    tun = Tun()
+    hello = client_hello(groups="X448")
+    sizes = []
+    plain = bound(address=tun.there)
+    plain.listen()
+    for server in (plain, listener(address=tun.there)):
+        port = server.getsockname()[1]
+        client = tun.client(port).connect()
+        client.sendall(hello)
+        expect(ready(server, 5), True, "the listener is ready")
+        sizes.append(receive_buffer(port))
+        client.seq += 1
+        client.sendall(bytes(50000))
+        sizes.append(receive_buffer(port))
+        conn, family = accept(server)
+        expect(family, socket.AF_INET)
+        expect(conn.recv(65536), hello)
+        client.seq -= 1 + 50000
+        client.sendall(bytes(1))
+        expect(receive_exactly(conn, 1 + 50000), bytes(1 + 50000), "the hole is filled")
+        conn.close()
+        client.reset()
+    expect(sizes, sizes[:1] * 4, "receive buffers")
+    tun.close()
 
 
 if __name__ == "__main__":
