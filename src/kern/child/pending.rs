@@ -11,6 +11,7 @@
 use super::{child_of, detach, die, drop_stand_in, free, run, unhook, Child};
 use crate::kern::list::{Linked, Links, List};
 use crate::kern::listen::Listener;
+use crate::kern::lock::LockedSock;
 use crate::kern::stat::{Gauge, Stats};
 use crate::kern::sysctl::Sysctls;
 use crate::kern::{bindings, this_module, work};
@@ -340,14 +341,15 @@ pub(in crate::kern) fn reap(listener: &Listener) -> Option<u32> {
     for _ in 0..stalled {
         let popped = listener.pending().lock().pop_stalled();
         let Some(sk) = popped else { break };
-        // SAFETY: We have a reference to the socket. If it still has a child under its lock, that
-        // stays while the lock is held.
+        // SAFETY: We have a reference to the socket, and no lock. If it still has a child under its
+        // lock, that stays while the lock is held. It is not owned, see `batch`: this may be the end
+        // of the handshake.
         unsafe {
-            bindings::tls_hs_lock_sock(sk);
+            let locked = LockedSock::new(sk);
             if let Some(child) = child_of(sk) {
                 run(child.as_ptr());
             }
-            bindings::release_sock(sk);
+            drop(locked);
             bindings::tls_hs_sock_put(sk);
         }
         work::relax();
