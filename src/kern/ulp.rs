@@ -262,10 +262,12 @@ unsafe extern "C" fn init(sk: *mut sock) -> c_int {
             &raw const bindings::tcp_prot
         };
         let socket = (*sk).sk_socket;
-        // A socket in a sockmap, of MPTCP or of the kernel is not ours to change.
+        // A socket in a sockmap, of MPTCP or of the kernel is not ours to change, nor is one whose
+        // connection was reset: unlike that, one that listens or was disconnected is unconnected.
         if (*sk).__sk_common.skc_prot.cast_const() != plain
             || socket.is_null()
             || (*socket).ops != stock_ops(sk)
+            || (*socket).state != bindings::socket_state_SS_UNCONNECTED
         {
             return ENOTCONN.to_errno();
         }

@@ -425,5 +425,26 @@ def _():
         set_ulp(conn)
 
 
+def listeners():
+    with open("/proc/net/tls_hs_sockets") as file:
+        return int(dict(line.split() for line in file)["listeners"])
+
+
+@case("a socket whose connection was reset: ENOTCONN, as of stock")
+def _():
+    conn, client = established()
+    reset(client)
+    with raises(E.ECONNRESET):
+        conn.recv(1)
+    before = listeners()
+    with raises(E.ENOTCONN):
+        set_ulp(conn)
+    expect(listeners(), before)
+    # Once it is disconnected it can become anything.
+    expect(libc.connect(conn.fileno(), struct.pack("=H14x", socket.AF_UNSPEC), 16), 0)
+    set_ulp(conn)
+    expect(listeners(), before + 1)
+
+
 if __name__ == "__main__":
     run()
