@@ -85,6 +85,7 @@ void tls_hs_sock_put(struct sock *sk);
 int tls_hs_make_room(struct sock *sk, int bytes);
 void tls_hs_restore_room(struct sock *sk, int rcvbuf);
 bool tls_hs_lock_room(struct sock *sk, bool lock);
+bool tls_hs_cork(struct sock *sk, bool cork);
 void tls_hs_warn(const struct sock *sk, const char *what, u32 more);
 u32 tls_hs_send_timeout_ms(const struct sock *sk);
 int tls_hs_interrupted(const struct sock *sk);

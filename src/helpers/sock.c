@@ -83,6 +83,19 @@ bool tls_hs_lock_room(struct sock *sk, bool lock)
 	return before;
 }
 
+/* TCP_CORK, but what is taken off sends nothing. Returns whether it was set. */
+bool tls_hs_cork(struct sock *sk, bool cork)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+	bool before = tp->nonagle & TCP_NAGLE_CORK;
+
+	if (cork)
+		tp->nonagle |= TCP_NAGLE_CORK;
+	else
+		tp->nonagle &= ~TCP_NAGLE_CORK;
+	return before;
+}
+
 /* SO_SNDTIMEO, UINT_MAX for none and for weeks. */
 u32 tls_hs_send_timeout_ms(const struct sock *sk)
 {

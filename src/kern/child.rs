@@ -77,6 +77,7 @@ struct Saved {
     /// 0 if it was not changed.
     rcvbuf: kernel::ffi::c_int,
     room_locked: bool,
+    corked: bool,
 }
 
 /// Our state of one connection, found through `icsk_ulp_data`.
@@ -249,6 +250,8 @@ impl Prepared {
                 // TCP would let a client make it grow that leaves a hole: it takes the stand-in for
                 // an owner who has accepted the socket.
                 room_locked: bindings::tls_hs_lock_room(sk, true),
+                // It would hold the end of each flight back until a timer sends it.
+                corked: bindings::tls_hs_cork(sk, false),
             });
             (*sk).sk_data_ready = Some(data_ready);
             (*sk).sk_state_change = Some(state_change);
@@ -337,16 +340,18 @@ unsafe fn drop_stand_in(child: *mut Child) {
     }
 }
 
-/// The socket has an owner in user space, or will have one that TCP knows of.
+/// Gives the socket what unhook() keeps, since it has an owner in user space now, or will have one
+/// that TCP knows of.
 ///
 /// # Safety
 ///
 /// As [`unhook`], after it.
-unsafe fn unlock_room(child: *mut Child) {
+unsafe fn give_back(child: *mut Child) {
     // SAFETY: By the requirement; `saved` was written by attach().
     unsafe {
         let saved = (*child).saved.assume_init_ref();
         bindings::tls_hs_lock_room((*child).sk, saved.room_locked);
+        bindings::tls_hs_cork((*child).sk, saved.corked);
     }
 }
 
@@ -553,7 +558,7 @@ impl Accepted {
         // SAFETY: By the requirement.
         unsafe {
             let child = child_of(sk)?;
-            unlock_room(child.as_ptr());
+            give_back(child.as_ptr());
             detach(sk);
             Stats::of(sk).leave(Gauge::Pending);
             Some(Self(child))

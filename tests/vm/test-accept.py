@@ -348,6 +348,21 @@ def _():
     expect(conn.getsockopt(socket.SOL_SOCKET, socket.SO_MARK), 7)
 
 
+@case("TCP_CORK of the listener: inherited, and delays no flight")
+def _():
+    # What is held back is sent by a timer that is not shorter than this.
+    with sysctl_set("net.ipv4.tcp_rto_min_us", 60_000_000):
+        server = listener(options=[(socket.SOL_TCP, socket.TCP_CORK, 1)])
+        _, conn, client = connected(server, context=CONTEXT)
+    expect(conn.getsockopt(socket.SOL_TCP, socket.TCP_CORK), 1)
+    conn.sendall(b"corked")
+    conn.setsockopt(socket.SOL_TCP, socket.TCP_CORK, 0)
+    expect(client.receive(), b"corked")
+    fallback = Client(server.getsockname(), groups="X448")
+    fallback.sock.sendall(fallback.produce())
+    expect(accept(server)[0].getsockopt(socket.SOL_TCP, socket.TCP_CORK), 1)
+
+
 @case("shutdown() of the listener, then listen() again")
 def _():
     server = listener()

@@ -10,7 +10,7 @@
 //! Stock would give the accept queue to any listener of the group, so that is emptied first.
 
 use super::pending::{first_look, Orphan};
-use super::{child_of, detach, drop_stand_in, free, unlink, unlock_room, Child, State};
+use super::{child_of, detach, drop_stand_in, free, give_back, unlink, Child, State};
 use crate::kern::bindings::{self, sock};
 use crate::kern::listen::Listener;
 use crate::kern::percpu::BhDisabled;
@@ -233,7 +233,7 @@ unsafe fn give_away(child: *mut Child, successor: &Successor, ticket: Ticket) {
         let sk = (*child).sk;
         bindings::tls_hs_lock_sock(sk);
         drop_stand_in(child);
-        unlock_room(child);
+        give_back(child);
         detach(sk);
         bindings::release_sock(sk);
         Stats::of(sk).leave(Gauge::Pending);
