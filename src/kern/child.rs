@@ -23,6 +23,7 @@
 //! it on or to close the socket.
 
 mod batch;
+mod hooks;
 mod leave;
 mod pending;
 mod progress;
@@ -31,8 +32,8 @@ mod waiting;
 pub(super) use leave::leave_all;
 pub(super) use pending::{reap, Pending};
 
+use self::hooks::{drop_stand_in, give_back, hook, unhook, Options, Saved};
 use self::pending::{Member, Orphan};
-use self::progress::{data_ready, run, state_change, write_space};
 use self::waiting::Place;
 use super::bindings::{self, request_sock, sock, socket, tcp_ulp_ops, work_struct};
 use super::listen::Listener;
@@ -64,22 +65,6 @@ pub(super) enum State {
     Dead,
 }
 
-type Callback = Option<unsafe extern "C" fn(sk: *mut sock)>;
-
-/// What of the socket we changed.
-struct Saved {
-    data_ready: Callback,
-    state_change: Callback,
-    write_space: Callback,
-    use_task_frag: bool,
-    allocation: kernel::bindings::gfp_t,
-    rcvlowat: kernel::ffi::c_int,
-    /// 0 if it was not changed.
-    rcvbuf: kernel::ffi::c_int,
-    room_locked: bool,
-    corked: bool,
-}
-
 /// Our state of one connection, found through `icsk_ulp_data`.
 ///
 /// # Invariants
@@ -98,6 +83,8 @@ pub(super) struct Child {
     /// stays until sock_graft(), kill() or sock_orphan().
     stand_in: socket,
     saved: MaybeUninit<Saved>,
+    /// Since it is ESTABLISHED.
+    options: Option<Options>,
     state: State,
     running: bool,
     /// For a public-key operation: in a queue, or in a batch.
@@ -195,6 +182,7 @@ impl Prepared {
             (&raw mut (*child).sk).write(ptr::null_mut());
             (&raw mut (*child).stand_in).write_bytes(0, 1);
             bindings::tls_hs_waitqueue_init(&raw mut (*child).stand_in);
+            (&raw mut (*child).options).write(None);
             (&raw mut (*child).state).write(State::Handshaking);
             (&raw mut (*child).running).write(false);
             (&raw mut (*child).waiting).write(false);
@@ -239,26 +227,7 @@ impl Prepared {
             if let Some(source) = &mut (*child).source {
                 source.spend();
             }
-            (*child).saved.write(Saved {
-                data_ready: (*sk).sk_data_ready,
-                state_change: (*sk).sk_state_change,
-                write_space: (*sk).sk_write_space,
-                use_task_frag: (*sk).sk_use_task_frag,
-                allocation: (*sk).sk_allocation,
-                rcvlowat: (*sk).sk_rcvlowat,
-                rcvbuf: 0,
-                // TCP would let a client make it grow that leaves a hole: it takes the stand-in for
-                // an owner who has accepted the socket.
-                room_locked: bindings::tls_hs_lock_room(sk, true),
-                // It would hold the end of each flight back until a timer sends it.
-                corked: bindings::tls_hs_cork(sk, false),
-            });
-            (*sk).sk_data_ready = Some(data_ready);
-            (*sk).sk_state_change = Some(state_change);
-            (*sk).sk_write_space = Some(write_space);
-            (*sk).sk_use_task_frag = false;
-            (*sk).sk_allocation = kernel::bindings::GFP_ATOMIC;
-            (*sk).sk_rcvlowat = 1;
+            hook(child);
             bindings::tls_hs_set_ulp(sk, ULP.get(), child.cast());
 
             // Whoever closes the listener waits for us before it empties the list.
@@ -299,60 +268,6 @@ unsafe fn free(child: *mut Child) {
 unsafe fn child_of(sk: *mut sock) -> Option<NonNull<Child>> {
     // SAFETY: By the requirement.
     unsafe { NonNull::new(bindings::tls_hs_ulp_data(sk, ULP.get()).cast_mut().cast()) }
-}
-
-/// Gives the socket its own callbacks back.
-///
-/// # Safety
-///
-/// `child` is attached and its socket locked.
-unsafe fn unhook(child: *mut Child) {
-    // SAFETY: By the requirement; `saved` was written by attach().
-    unsafe {
-        let sk = (*child).sk;
-        let saved = (*child).saved.assume_init_ref();
-        bindings::tls_hs_callback_lock(sk);
-        (*sk).sk_data_ready = saved.data_ready;
-        (*sk).sk_state_change = saved.state_change;
-        (*sk).sk_write_space = saved.write_space;
-        bindings::tls_hs_callback_unlock(sk);
-        (*sk).sk_use_task_frag = saved.use_task_frag;
-        (*sk).sk_allocation = saved.allocation;
-        (&raw mut (*sk).sk_rcvlowat).write_volatile(saved.rcvlowat);
-        if saved.rcvbuf != 0 {
-            bindings::tls_hs_restore_room(sk, saved.rcvbuf);
-        }
-    }
-}
-
-/// # Safety
-///
-/// As [`unhook`]; process context, so that no caller further up looks at the stand-in.
-unsafe fn drop_stand_in(child: *mut Child) {
-    // SAFETY: By the requirement.
-    unsafe {
-        let sk = (*child).sk;
-        bindings::tls_hs_callback_lock(sk);
-        if (*sk).sk_socket == &raw mut (*child).stand_in {
-            bindings::tls_hs_sock_detach(sk);
-        }
-        bindings::tls_hs_callback_unlock(sk);
-    }
-}
-
-/// Gives the socket what unhook() keeps, since it has an owner in user space now, or will have one
-/// that TCP knows of.
-///
-/// # Safety
-///
-/// As [`unhook`], after it.
-unsafe fn give_back(child: *mut Child) {
-    // SAFETY: By the requirement; `saved` was written by attach().
-    unsafe {
-        let saved = (*child).saved.assume_init_ref();
-        bindings::tls_hs_lock_room((*child).sk, saved.room_locked);
-        bindings::tls_hs_cork((*child).sk, saved.corked);
-    }
 }
 
 /// Takes the ULP off the socket; its reference to this module is the caller's to put.

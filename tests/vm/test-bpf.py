@@ -13,32 +13,17 @@ import socket
 import struct
 import subprocess
 
+from tls_bpf import *
 from tls_hs import *
 
 TRACE = "/sys/kernel/tracing"
-SYS_BPF, SYS_PERF_EVENT_OPEN = 321, 298
-MAP_CREATE, MAP_LOOKUP, PROG_LOAD = 0, 1, 5
+SYS_PERF_EVENT_OPEN = 298
+MAP_CREATE, MAP_LOOKUP = 0, 1
 MAP_ARRAY, PROG_TRACEPOINT = 2, 5
 PERF_TYPE_TRACEPOINT = 2
 IOC_ENABLE, IOC_SET_BPF = 0x2400, 0x40042408
 # What the program leaves behind: how often it ran, a number and two strings of the last time.
 VALUE = struct.Struct("=QQ64s64s")
-R = range(11)
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def syscall(number, *arguments):
-    result = _libc.syscall(number, *arguments)
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
-
-
-def bpf(command, layout, *values):
-    attributes = ctypes.create_string_buffer(struct.pack(layout, *values), 128)
-    return syscall(SYS_BPF, command, attributes, 128)
 
 
 def mount():
@@ -52,10 +37,6 @@ def fields(event):
         text = file.read()
     found = re.findall(r"field:[^;]*?(\w+)(?:\[\d+\])?;\s*offset:(\d+);", text)
     return {name: int(offset) for name, offset in found}, int(re.search(r"^ID: (\d+)", text, re.M)[1])
-
-
-def insn(code, dst=0, src=0, offset=0, value=0):
-    return struct.pack("=BBhi", code, src << 4 | dst, offset, value)
 
 
 def program(table, number, strings):
@@ -85,15 +66,7 @@ def program(table, number, strings):
             insn(0xB7, R[2], 0, 0, 64),
             insn(0x85, 0, 0, 0, 115),  # bpf_probe_read_kernel_str()
         ]
-    code = b"".join(code + [insn(0xB7, R[0]), insn(0x95)])
-    log = ctypes.create_string_buffer(65536)
-    text, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
-    layout = "=IIQQIIQII"
-    values = (len(code) // 8, ctypes.addressof(text), ctypes.addressof(licence), 1, len(log), ctypes.addressof(log), 0, 0)
-    try:
-        return bpf(PROG_LOAD, layout, PROG_TRACEPOINT, *values)
-    except OSError as error:
-        raise Failure(f"{error}: {log.value.decode()[-2000:]}") from error
+    return load_program(PROG_TRACEPOINT, code + [insn(0xB7, R[0]), insn(0x95)])
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@
 //! A child that TCP had no memory for, and that no acknowledgement will wake therefore, is on a third
 //! list and tries again.
 
-use super::{child_of, detach, die, drop_stand_in, free, run, unhook, Child};
+use super::progress::run;
+use super::{child_of, detach, die, drop_stand_in, free, unhook, Child};
 use crate::kern::list::{Linked, Links, List};
 use crate::kern::listen::Listener;
 use crate::kern::lock::LockedSock;

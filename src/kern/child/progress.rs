@@ -7,8 +7,9 @@
 //! Everything here runs under the socket lock: in SoftIRQ, in process context out of
 //! `release_sock()`, or in a thread that holds it as a SoftIRQ would.
 
+use super::hooks::stand_in;
 use super::{child_of, fail, finish, pending, tell, waiting, Child, State};
-use crate::driver::{Class, Handshake, Progress};
+use crate::driver::{Class, Progress};
 use crate::kern::bindings::{self, sock};
 use crate::kern::log;
 use crate::kern::percpu::BhDisabled;
@@ -194,9 +195,7 @@ pub(super) unsafe extern "C" fn state_change(sk: *mut sock) {
             // Not earlier: tcp_validate_incoming() takes SYN_RECV with a socket for a crossed SYN.
             bindings::TCP_ESTABLISHED => {
                 if (*child).stand_in_missing() {
-                    bindings::tls_hs_sock_attach(sk, &raw mut (*child).stand_in);
-                    (*child).saved.assume_init_mut().rcvbuf =
-                        bindings::tls_hs_make_room(sk, Handshake::RECEIVE_MAX);
+                    stand_in(child);
                 }
             }
             bindings::TCP_SYN_RECV => {}
