@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from tls_hs import *
+from tls_tun import *
 
 TIMEOUT_MS = 3000
 MAXSEG, WINDOW_CLAMP = 2, 10
@@ -19,13 +20,13 @@ SNDBUF = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)]
 RCVBUF = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)]
 
 
-def big_host():
+def big_host(names=550):
     """A certificate of about 20 KB: the server's flight fits neither the smallest buffers nor a record."""
     files = os.environ["HS_TMP"]
-    names = ",".join(f"DNS:a-rather-long-name-{number}.example.com" for number in range(550))
+    alternatives = ",".join(f"DNS:a-rather-long-name-{number}.example.com" for number in range(names))
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=big"]
-        + ["-keyout", f"{files}/big.key", "-out", f"{files}/big.pem", "-addext", f"subjectAltName=DNS:localhost,{names}"],
+        + ["-keyout", f"{files}/big.key", "-out", f"{files}/big.pem", "-addext", f"subjectAltName=DNS:localhost,{alternatives}"],
         check=True,
         capture_output=True,
     )
@@ -160,6 +161,32 @@ def _():
     with counted(failed=1, bad_record_mac=1):
         client.sock.sendall(record(bytes(60), kind=DATA, version=0x0303))
         read_to_end(client.sock)
+
+
+@case("a client that ends its side with its last flight and acknowledges nothing", limit=60)
+def _():
+    ring, context = big_host(names=90)
+    add_key(HEADER["TLS_HS_KEY_TYPE_TICKET"], os.urandom(48), ring, HEADER["TLS_HS_KEY_DESC_TICKET"])
+    tun = Tun()
+    server = listener(address=tun.there, ring=ring, options=SNDBUF)
+    client = Client(None, context=context, sock=tun.client(server.getsockname()[1]).connect())
+    flight = client.last_flight()
+    with counted(completed=1):
+        client.sock.sendall(flight)
+        tun.send(client.sock, FIN | ACK)
+        client.sock.seq += 1
+        # The session tickets have no room in the send buffer.
+        expect(ready(server, 0.2), False, "complete")
+        client.sock.acknowledge()
+        conn, family = accept(server)
+    expect(family, PF_TLS)
+    client.sock.wait(lambda: client.sock.data)
+    client.sock.acknowledge()
+    conn.sendall(b"an answer")
+    expect(client.receive(), b"an answer")
+    conn.close()
+    client.sock.reset()
+    tun.close()
 
 
 @case("memory of TCP is short", limit=60)

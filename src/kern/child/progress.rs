@@ -85,8 +85,9 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             (*child).listener.read_keys_again();
         }
         match progress {
-            // A FIN that came meanwhile: nothing can follow.
-            Progress::Pending if operation.is_some() && is_half_closed(sk) => {
+            // Nothing can follow the client's FIN, but what is yet to be sent may be all that is
+            // missing.
+            Progress::Pending if is_half_closed(sk) && !(*child).handshake.has_unsent() => {
                 (*child).handshake.note(Counter::PeerClosed);
                 Stats::of(sk).count(Counter::PeerClosed);
                 fail(child);
@@ -203,8 +204,8 @@ pub(super) unsafe extern "C" fn state_change(sk: *mut sock) {
             // that waits for an operation needs more than that: if nothing is there, spare it.
             bindings::TCP_CLOSE_WAIT => {
                 run(child);
-                let goes_on = (*child).waiting && Stream::new(sk).available() > 0;
-                if (*child).state == State::Handshaking && !goes_on {
+                let in_vain = (*child).waiting && Stream::new(sk).available() == 0;
+                if (*child).state == State::Handshaking && in_vain {
                     (*child).handshake.note(Counter::PeerClosed);
                     Stats::of(sk).count(Counter::PeerClosed);
                     fail(child);
