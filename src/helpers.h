@@ -97,6 +97,7 @@ void tls_hs_keep_off_queue(struct request_sock *req);
 void tls_hs_request_done(struct request_sock *req);
 void tls_hs_count_migration(const struct sock *sk);
 void tls_hs_listendrop(const struct sock *sk);
+void tls_hs_support_zerocopy(struct socket *sock);
 int tls_hs_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
 void tls_hs_acceptq_added(struct sock *sk);
 void tls_hs_acceptq_removed(struct sock *sk);

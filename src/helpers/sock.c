@@ -187,6 +187,11 @@ int tls_hs_accept(struct socket *sock, struct socket *newsock, struct proto_acce
 	return 0;
 }
 
+void tls_hs_support_zerocopy(struct socket *sock)
+{
+	set_bit(SOCK_SUPPORT_ZC, &sock->flags);
+}
+
 void tls_hs_acceptq_added(struct sock *sk)
 {
 	sk_acceptq_added(sk);

@@ -540,8 +540,10 @@ unsafe extern "C" fn accept(
             Some(accepted) => establish(newsock, accepted),
             None => Ok(false),
         };
-        // do_accept() took a reference for our table in `newsock`.
         if !matches!(result, Ok(true)) {
+            // What every TCP socket has until it gets a ULP, as the listener did.
+            bindings::tls_hs_support_zerocopy(newsock);
+            // do_accept() took a reference for our table in `newsock`.
             bindings::module_put(this_module());
         }
         match result {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * io_uring_accept FD: accepts a connection of the listening socket FD through
- * io_uring, reads from it and writes back what it read. Prints the family of
- * the address and the octets that were read. Raw system calls: no library.
+ * io_uring, reads from it and writes back what it read, without a copy if it is
+ * a plain connection. Prints the family of the address and the octets that were
+ * read. Raw system calls: no library.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
 	sqe.msg_flags = 0;
 	n = run(&ring, &sqe);
 
-	sqe.opcode = IORING_OP_SEND;
+	sqe.opcode = addr.ss_family == AF_INET ? IORING_OP_SEND_ZC : IORING_OP_SEND;
 	sqe.len = n;
 	run(&ring, &sqe);
 

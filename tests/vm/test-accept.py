@@ -204,6 +204,19 @@ def _():
         expect(process.returncode, 0)
 
 
+@case("io_uring: what fell back can send without a copy")
+def _():
+    server = listener()
+    os.set_inheritable(server.fileno(), True)
+    client = Client(server.getsockname(), groups="X448")
+    hello = client.produce()
+    client.sock.sendall(hello)
+    command = ["./io_uring_accept", str(server.fileno())]
+    output = subprocess.run(command, stdout=subprocess.PIPE, close_fds=False, timeout=10, check=True).stdout
+    expect(output, b"%d %d\n" % (socket.AF_INET, len(hello)))
+    expect(receive_exactly(client.sock, len(hello)), hello)
+
+
 @case("a listener handed to another process, a connection handed on")
 def _():
     server = listener()
