@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -123,6 +124,35 @@ def _():
         with parameters(mode=mode, softirq_budget_us=0):
             with counted(admitted=1, completed=1, deferred=deferred):
                 visit(server, V13)
+
+
+def wake_ups():
+    """How often the module's threads have gone to sleep again."""
+    total = 0
+    for cpu in range(os.cpu_count()):
+        with open(f"/proc/{thread(cpu)}/status") as file:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M)[1])
+    return total
+
+
+@case("no thread is woken when the last operation uses the budget up", limit=60)
+def _():
+    server = tickets()
+    with parameters(mode="hybrid", softirq_budget_us=0):
+        client = Client(server.getsockname(), context=client_context(minimum=V12, maximum=V12))
+        client.sock.sendall(client.produce())
+        client.take()
+        while not (flight := client.produce()):
+            client.take()
+        time.sleep(0.2)
+        before = wake_ups()
+        # One operation: the shared secret.
+        client.sock.sendall(flight)
+        conn, family = accept(server)
+        expect(family, PF_TLS)
+        time.sleep(0.2)
+        expect(wake_ups(), before)
+        echo_check(conn, client.handshake())
 
 
 # --- many at a time -----------------------------------------------------------

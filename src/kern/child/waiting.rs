@@ -294,12 +294,14 @@ impl Queue {
         let mut begun = false;
         let mut go_on =
             || !core::mem::replace(&mut begun, true) || work::now_us().wrapping_sub(start) < budget;
-        loop {
-            if mode() == Mode::Threads {
-                return self.pass(Owner::Thread);
-            }
-            if !self.fill() {
-                return;
+        let mut over = false;
+        // Nobody is woken for an empty queue.
+        while self.fill() {
+            match mode() {
+                Mode::Threads => return self.pass(Owner::Thread),
+                Mode::Hybrid if over => return self.pass(Owner::Thread),
+                Mode::SoftIrq if over => return self.pass(Owner::SoftIrq),
+                Mode::SoftIrq | Mode::Hybrid => {}
             }
             // SAFETY: We are the owner.
             let batch = unsafe { &mut *self.batch.get() };
@@ -307,12 +309,7 @@ impl Queue {
             if unsafe { batch.run(Context::SoftIrq, &mut go_on) } {
                 return self.pass(Owner::Thread);
             }
-            if !go_on() {
-                return self.pass(match mode() {
-                    Mode::SoftIrq => Owner::SoftIrq,
-                    Mode::Threads | Mode::Hybrid => Owner::Thread,
-                });
-            }
+            over = !go_on();
         }
     }
 
