@@ -189,7 +189,7 @@ reasons! {
     CryptoFailed "crypto_failed" Alert Some(A::InternalError),
         "A cryptographic operation of this side failed.";
     OutOfOrder "out_of_order" Alert Some(A::InternalError),
-        "The driver called the engine out of order.";
+        "The driver called the engine out of order, or the client sent urgent data.";
 
     // The other side.
     AlertReceived "alert_received" Close None,
