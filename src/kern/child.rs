@@ -372,11 +372,29 @@ unsafe fn fail(child: *mut Child) {
     }
 }
 
+/// Gives up on the connection because of `why`, which is counted; nothing happens if somebody else is
+/// about to close it, for a reason that counts instead.
+///
 /// # Safety
 ///
-/// The workqueue calls this, with what [`fail`] or [`finish`] queued.
+/// `child` is attached and its socket locked.
+unsafe fn give_up(child: *mut Child, why: Counter) {
+    // SAFETY: By the requirement; the work owns the socket's reference and so the child.
+    unsafe {
+        if unlink(child) {
+            (*child).handshake.note(why);
+            Stats::of((*child).sk).count(why);
+            die(child);
+            work::QUEUE.add(&raw mut (*child).close);
+        }
+    }
+}
+
+/// # Safety
+///
+/// The workqueue calls this, with what [`fail`], [`give_up`] or [`finish`] queued.
 unsafe extern "C" fn close_work(work: *mut work_struct) {
-    // SAFETY: The work is a field of a child that fail() or finish() made ours.
+    // SAFETY: The work is a field of a child that who queued it made ours.
     let child = unsafe { kernel::container_of!(work, Child, close) };
     if let Some(child) = NonNull::new(child) {
         Orphan(child).kill();

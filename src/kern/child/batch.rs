@@ -20,7 +20,7 @@
 
 use super::pending::expired;
 use super::progress::advance;
-use super::{child_of, fail, Child, State};
+use super::{child_of, give_up, Child, State};
 use crate::kern::bindings::{self, sock};
 use crate::kern::lock::LockedSock;
 use crate::kern::stat::Stats;
@@ -101,9 +101,7 @@ impl Member {
             if let Some(child) = handshaking(self.sk) {
                 let child = child.as_ptr();
                 if expired(child) {
-                    (*child).handshake.note(Counter::Timeout);
-                    Stats::of(self.sk).count(Counter::Timeout);
-                    fail(child);
+                    give_up(child, Counter::Timeout);
                 } else {
                     (*child).handshake.operation(&mut self.operation);
                 }

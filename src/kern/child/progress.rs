@@ -8,7 +8,7 @@
 //! `release_sock()`, or in a thread that holds it as a SoftIRQ would.
 
 use super::hooks::stand_in;
-use super::{child_of, fail, finish, pending, tell, waiting, Child, State};
+use super::{child_of, fail, finish, give_up, pending, tell, waiting, Child, State};
 use crate::driver::{Class, Progress};
 use crate::kern::bindings::{self, sock};
 use crate::kern::log;
@@ -43,10 +43,8 @@ pub(super) unsafe fn run(child: *mut Child) {
         if !(*child).waiting {
             // Overload is no verdict on this client, so no alert tells it one. After a reset it may
             // come again, or try another address, and nothing of it stays here.
-            (*child).handshake.note(Counter::Shed);
-            Stats::of((*child).sk).count(Counter::Shed);
             bindings::tls_hs_reset_on_close((*child).sk);
-            fail(child);
+            give_up(child, Counter::Shed);
         }
     }
 }
@@ -88,9 +86,7 @@ pub(super) unsafe fn advance(child: *mut Child, operation: Option<&Operation>) -
             // Nothing can follow the client's FIN, but what is yet to be sent may be all that is
             // missing.
             Progress::Pending if is_half_closed(sk) && !(*child).handshake.has_unsent() => {
-                (*child).handshake.note(Counter::PeerClosed);
-                Stats::of(sk).count(Counter::PeerClosed);
-                fail(child);
+                give_up(child, Counter::PeerClosed);
             }
             Progress::Pending | Progress::Operation(_)
                 if !(*child).memory.as_mut().is_none_or(|it| it.resize(memory)) =>
@@ -206,15 +202,11 @@ pub(super) unsafe extern "C" fn state_change(sk: *mut sock) {
                 run(child);
                 let in_vain = (*child).waiting && Stream::new(sk).available() == 0;
                 if (*child).state == State::Handshaking && in_vain {
-                    (*child).handshake.note(Counter::PeerClosed);
-                    Stats::of(sk).count(Counter::PeerClosed);
-                    fail(child);
+                    give_up(child, Counter::PeerClosed);
                 }
             }
             _ => {
-                (*child).handshake.note(Counter::PeerReset);
-                Stats::of(sk).count(Counter::PeerReset);
-                fail(child);
+                give_up(child, Counter::PeerReset);
             }
         }
     }
