@@ -121,7 +121,7 @@ impl Listener {
         if now.wrapping_sub(self.read.load(Relaxed)) >= READ_AGAIN_MS {
             self.read.store(now, Relaxed);
             // SAFETY: Initialised, and cancelled before the listener's socket lets it go.
-            unsafe { work::QUEUE.add(self.reader.get()) };
+            unsafe { work::SESSIONS.add(self.reader.get()) };
         }
     }
 
