@@ -233,14 +233,14 @@ def _():
         expect(ready(server, 5), True, "the listener is ready")
         sizes.append(receive_buffer(port))
         client.seq += 1
-        client.sendall(bytes(50000))
+        client.sendall(bytes(62000))
         sizes.append(receive_buffer(port))
         conn, family = accept(server)
         expect(family, socket.AF_INET)
         expect(conn.recv(65536), hello)
-        client.seq -= 1 + 50000
+        client.seq -= 1 + 62000
         client.sendall(bytes(1))
-        expect(receive_exactly(conn, 1 + 50000), bytes(1 + 50000), "the hole is filled")
+        expect(receive_exactly(conn, 1 + 62000), bytes(1 + 62000), "the hole is filled")
         conn.close()
         client.reset()
     expect(sizes, sizes[:1] * 4, "receive buffers")
