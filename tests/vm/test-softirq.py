@@ -353,20 +353,24 @@ def ends(client, seconds=10):
 @case("they wait, and are served when their turn comes", limit=60)
 def _():
     server = listener(backlog=64)
-    with nothing_left():
-        clients = crowd(server)
-        with counted(admitted=0, completed=len(clients)):
-            with waiting(clients):
-                time.sleep(0.2)
-                quick = [client for client in clients if select.select([client.sock], [], [], 0)[0]]
-                expect_true(len(quick) < len(clients) - 4, f"{len(quick)} were served at once")
+    # On a busy machine the thread may have its turn at once.
+    for _ in range(5):
+        with nothing_left():
+            clients = crowd(server)
+            with counted(admitted=0, completed=len(clients)):
+                with waiting(clients):
+                    time.sleep(0.2)
+                    late = sum(not select.select([client.sock], [], [], 0)[0] for client in clients)
+                for client in clients:
+                    client.handshake()
             for client in clients:
-                client.handshake()
-        for client in clients:
-            conn, _family = accept(server)
-            conn.close()
-            client.close()
-        server.close()
+                conn, _family = accept(server)
+                conn.close()
+                client.close()
+        if late > 4:
+            break
+    expect_true(late > 4, f"all but {late} were served at once")
+    server.close()
 
 
 @case("clients reset, close and half-close while they wait", limit=60)
