@@ -21,7 +21,7 @@ help:
 	@echo '  make test-host     formatting, lints, the crates'\'' own tests'
 	@echo '  make test-fuzz     each fuzz target for FUZZ_S=5 seconds'
 	@echo '  make test-vm       tests on the real kernel in a VM (T="NAME ..." chooses)'
-	@echo '  make test-debug    the same under KASAN, with 100,000 clients (hours; DEBUG_KERNEL=kcsan)'
+	@echo '  make test-debug    the same under KASAN, with 100,000 clients (hours in all; DEBUG_KERNEL=kcsan)'
 	@echo '  make test-interop  other TLS implementations as clients (SERVER=kernel: of a VM)'
 	@echo '  make fuzz S=60     fuzz targets, S seconds each'
 	@echo '  make fuzz-crypto, fuzz-offload   the curves, the record map (S=60)'
