@@ -31,7 +31,7 @@ bench-crypto-cycles: env
 # crypto_p256 beside OpenSSL, AWS-LC, ring, graviola and RustCrypto, with a plot.
 bench-crypto: bench-crypto-cycles
 	@$(IN_ROOT) cargo run --release --manifest-path tools/bench-crypto/Cargo.toml -- \
-		301 $(CURDIR)/Documentation/performance-crypto.svg
+		$(or $(ROUNDS),301) $(CURDIR)/Documentation/performance-crypto.svg
 
 # The tables that are checked in are what their generator prints.
 check-comb: env
