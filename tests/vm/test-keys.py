@@ -259,12 +259,17 @@ def _():
         echo_check(conn, client)
 
 
-@case("an expired key falls back")
-def _():
+def with_one():
+    """A keyring with one host, its private key, and a listener that serves it."""
     ring = keyring()
     add_key(CERT, read_cert("one.pem"), ring)
     key = add_key(PRIV, read_cert("one.key"), ring)
-    server = listener(ring=ring)
+    return ring, key, listener(ring=ring)
+
+
+@case("an expired key falls back")
+def _():
+    _ring, key, server = with_one()
     serves(server, "one.example.com", "one")
     keyctl(KEYCTL_SET_TIMEOUT, key, 1)
     time.sleep(2.1)
@@ -273,10 +278,7 @@ def _():
 
 @case("an update makes a key that has expired a good one")
 def _():
-    ring = keyring()
-    add_key(CERT, read_cert("one.pem"), ring)
-    key = add_key(PRIV, read_cert("one.key"), ring)
-    server = listener(ring=ring)
+    ring, key, server = with_one()
     keyctl(KEYCTL_SET_TIMEOUT, key, 1)
     time.sleep(2.1)
     falls_back(server, "one.example.com")
@@ -286,10 +288,7 @@ def _():
 
 @case("an update ends the timeout that was set before")
 def _():
-    ring = keyring()
-    add_key(CERT, read_cert("one.pem"), ring)
-    key = add_key(PRIV, read_cert("one.key"), ring)
-    server = listener(ring=ring)
+    ring, key, server = with_one()
     keyctl(KEYCTL_SET_TIMEOUT, key, 1)
     add_key(PRIV, read_cert("one.key"), ring)
     time.sleep(2.1)
