@@ -393,14 +393,12 @@ unsafe extern "C" fn setsockopt(
             (bindings::SOL_TLS, bindings::TLS_TX_MAX_PAYLOAD_LEN) => {
                 given.short().and_then(|len| this.limit_records(len))
             }
-            (level_, name_) => {
+            option => {
                 let Some(stock) = this.stock().setsockopt else {
                     return EOPNOTSUPP.to_errno();
                 };
                 let result = stock(socket, level, name, value, len);
-                if level_ == bindings::SOL_TCP
-                    && matches!(name_, bindings::TCP_CORK | bindings::TCP_NODELAY)
-                {
+                if let (bindings::SOL_TCP, bindings::TCP_CORK | bindings::TCP_NODELAY) = option {
                     this.flush_held();
                 }
                 return result;
