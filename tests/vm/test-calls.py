@@ -125,6 +125,7 @@ def _():
     for _ in range(3):
         expect(conn.recv(10, socket.MSG_PEEK), b"data")
     expect(conn.recv(10), b"data")
+    expect(conn.recvmsg(0, 0, socket.MSG_PEEK)[0], b"", "no room, nothing there")
 
 
 @case("MSG_PEEK of many small records")

@@ -392,8 +392,9 @@ impl SessionSocket<'_> {
             let rest = len.saturating_sub(got);
             // SAFETY: By the requirement, and what was received is no longer room in the message.
             let call = || unsafe {
-                // With something there it does not go past what is empty.
-                if peeks(flags) {
+                // With something there it does not go past what is empty. Who asks for nothing
+                // gets that at once.
+                if peeks(flags) && rest > 0 {
                     if let Err(err) = self.next(waits(flags)) {
                         return err.to_errno() as isize;
                     }
